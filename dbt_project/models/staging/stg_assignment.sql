@@ -1,0 +1,4 @@
+select
+    unit,
+    campaign
+from {{ source('admitted', 'assignment') }}

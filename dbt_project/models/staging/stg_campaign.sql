@@ -1,0 +1,6 @@
+select
+    campaign,
+    campaign_type,
+    starts_on,
+    ends_on
+from {{ source('admitted', 'campaign') }}

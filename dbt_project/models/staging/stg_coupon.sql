@@ -1,0 +1,5 @@
+select
+    coupon,
+    product,
+    campaign
+from {{ source('admitted', 'coupon') }}

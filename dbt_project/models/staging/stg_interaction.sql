@@ -1,0 +1,6 @@
+select
+    unit,
+    campaign,
+    coupon,
+    occurred_on
+from {{ source('admitted', 'interaction') }}

@@ -1,0 +1,7 @@
+select
+    product,
+    store,
+    display,
+    mailer,
+    week
+from {{ source('admitted', 'placement') }}

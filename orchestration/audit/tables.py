@@ -1,0 +1,170 @@
+"""The control plane's tables: the log itself, and the projections that can be rebuilt from it.
+
+Belongs here: columns, keys and uniqueness. Must not be here: statements. The unique constraints make a
+step that is run twice count once. Identifiers, counts, codes and digests only; never a value of a row.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# An INTEGER primary key is SQLite's own row number: no second index to write.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("type", Text, nullable=False),
+    Column("collaboration", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("receipt_id", Text, nullable=False, comment="Hex RFC 6962 hash of the leaf."),
+    Column("leaf", LargeBinary, nullable=False, comment="Canonical JSON of the event."),
+    Index("events_by_subject", "subject"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("position", _Number, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+lineage = Table(
+    "lineage",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("seq", _Number, nullable=False, index=True, comment="Event it was stored with."),
+    Column("run_id", Text, nullable=False, index=True),
+    Column("event", Text, nullable=False, comment="OpenLineage event, canonical JSON."),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("size", _Number, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False, comment="Signed note, C2SP tlog-checkpoint."),
+)
+
+charters = Table(
+    "charters",
+    metadata,
+    Column("collaboration", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("seq", _Number, nullable=False),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("collaboration", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("participant", Text, nullable=False),
+    Column("roles", Text, nullable=False, comment="JSON array."),
+    Column("public_key", Text, nullable=False, comment="JSON object."),
+    Column("seq", _Number, nullable=False),
+)
+
+contributions = Table(
+    "contributions",
+    metadata,
+    Column("contribution", Text, primary_key=True),
+    Column("collaboration", Text, nullable=False),
+    Column("dataset", Text),
+    Column("participant", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="accepted | refused"),
+    Column("rows", BigInteger),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("code", Text, comment="Why it was refused."),
+    Column("source_digest", Text, comment="Only of accepted ones."),
+    Column("table_name", Text, comment="De-identified table, once made."),
+    Column("gate", Text, comment="passed | failed, once judged."),
+    Column("seq", _Number, nullable=False),
+    UniqueConstraint("collaboration", "dataset", "source_digest", name="contribution_accepted_once"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("collaboration", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("contribution", Text, nullable=False, comment="The one whose gate passed last."),
+    Column("table_name", Text, nullable=False),
+    Column("seq", _Number, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request", Text, primary_key=True),
+    Column("collaboration", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("parameters", Text, nullable=False, comment="JSON object."),
+    Column("purpose", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column(
+        "status",
+        Text,
+        nullable=False,
+        comment="submitted|permitted|denied|computed|protected|released|withheld",
+    ),
+    Column("code", Text, comment="Why it was denied or withheld."),
+    Column("seq", _Number, nullable=False, comment="When it was submitted."),
+    Column("updated_seq", _Number, nullable=False),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("release", Text, primary_key=True),
+    Column("collaboration", Text, nullable=False),
+    Column("request", Text, nullable=False, unique=True),
+    Column("template", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("receivers", Text, nullable=False, comment="JSON array of participants."),
+    Column("expires_at", Text, nullable=False, comment="As `events.timestamp` writes it: sorts by time."),
+    Column("seq", _Number, nullable=False),
+)
+
+accesses = Table(
+    "accesses",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("collaboration", Text, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("granted", Boolean, nullable=False),
+    Column("detail", Text, comment="full | summary, when granted."),
+    Column("code", Text, comment="Why not, when refused."),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("receipt_id", Text, primary_key=True),
+    Column("collaboration", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("seq", _Number, nullable=False),
+    Index("receipts_by_subject", "subject", "stage"),
+)
+
+PROJECTIONS = (charters, members, contributions, datasets, requests, releases, accesses, receipts)

@@ -1,0 +1,261 @@
+"""The table of what each clause compiles to: which stage keeps it, or that people must.
+
+Belongs here: one `Rule` per kind of clause. A clause is listed under code only when code keeps it today; when
+a stage begins to keep another, its rule moves here from people to that stage. Must not be here: the code that
+enforces, or who answers for a clause (that is in the charter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration.charter.enforcement_wording import (
+    access_detail,
+    computation,
+    decision,
+    field,
+    formats,
+    giver,
+    lawful_basis,
+    licence,
+    listed,
+    member,
+    prohibition,
+    purpose,
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`leaves` of every clause that matches `clause` are kept by `stages`; no stage: by people."""
+
+    section: str
+    clause: str
+    leaves: tuple[str, ...]
+    stages: tuple[str, ...]
+    states: Callable[[Any], str]
+
+
+# Where each stage lives. A test holds the packages against the tree.
+PACKAGES = {
+    "charter check": "orchestration/charter",
+    "contribution": "orchestration/scope",
+    "deidentified": "orchestration/scope",
+    "gate": "orchestration/scope",
+    "request": "orchestration/computation",
+    "protected": "orchestration/output",
+    "insight": "orchestration/output",
+    "opening": "orchestration/participants",
+    "members": "orchestration/participants",
+    "room": "orchestration/engine",
+    "log": "orchestration/audit",
+    "lineage": "orchestration/audit",
+}
+
+TERM = "Term"
+PARTICIPANTS = "Participants and responsibilities"
+DATA = "Permitted data"
+PURPOSES = "Purposes and prohibited uses"
+COMPUTATIONS = "Computations"
+DECISIONS = "Decision rights"
+ACCESS = "Access rules"
+RETENTION = "Retention"
+OUTPUT = "Output limits"
+AUDIT = "Audit procedures"
+
+_OWN = ("",)  # the clause is itself the leaf
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        TERM,
+        "collaboration",
+        _OWN,
+        ("room", "log"),
+        lambda name: f"Room, keys and log entries of '{name}' only.",
+    ),
+    Rule(TERM, "version", _OWN, ("log",), lambda n: f"Version {n} is registered with its digest."),
+    Rule(
+        TERM,
+        "effective_from",
+        _OWN,
+        ("contribution", "request"),
+        lambda d: f"Nothing enters or runs before {d}.",
+    ),
+    Rule(
+        TERM,
+        "effective_until",
+        _OWN,
+        ("contribution", "request"),
+        lambda d: f"Nothing enters or runs after {d}.",
+    ),
+    Rule(
+        TERM,
+        "privacy_unit",
+        _OWN,
+        ("charter check", "protected"),
+        lambda unit: f"Thresholds count each {unit} once; its pseudonym has one domain.",
+    ),
+    Rule(
+        PARTICIPANTS,
+        "participants.*.members.*",
+        ("id", "roles"),
+        ("members", "opening"),
+        member,
+    ),
+    Rule(PARTICIPANTS, "participants.*.responsibilities", _OWN, (), listed),
+    Rule(
+        DATA,
+        "datasets.*",
+        ("id", "participant", "entity", "classification"),
+        ("contribution", "charter check"),
+        giver,
+    ),
+    Rule(
+        DATA,
+        "datasets.*.purposes",
+        _OWN,
+        ("contribution",),
+        lambda ids: f"A delivery for anything but {', '.join(ids)} is refused.",
+    ),
+    Rule(
+        DATA,
+        "datasets.*.period",
+        ("from", "until"),
+        ("contribution",),
+        lambda period: f"Only data about {period['from']} to {period['until']}.",
+    ),
+    Rule(DATA, "datasets.*.max_rows", _OWN, ("contribution", "gate"), lambda n: f"At most {n:,} rows."),
+    Rule(DATA, "datasets.*.max_bytes", _OWN, ("contribution",), lambda n: f"At most {n:,} bytes."),
+    Rule(
+        DATA,
+        "datasets.*.unique_key",
+        _OWN,
+        ("gate",),
+        lambda names: f"No two rows with the same {' and '.join(names)}.",
+    ),
+    Rule(
+        DATA, "datasets.*.threshold", _OWN, ("protected",), lambda n: f"Cells from this data need {n} units."
+    ),
+    Rule(
+        DATA,
+        "datasets.*.fields.*",
+        (
+            *(
+                "name",
+                "as",
+                "type",
+                "required",
+                "classification",
+                "max_length",
+                "minimum",
+                "maximum",
+                "values",
+            ),
+            *("technique.kind", "technique.domain", "technique.normalize", "technique.to"),
+            *("technique.low", "technique.high", "technique.bands.*.label"),
+            *("technique.bands.*.from", "technique.bands.*.until"),
+        ),
+        ("contribution", "deidentified"),
+        field,
+    ),
+    Rule(
+        DATA,
+        "datasets.*.lawful_basis",
+        _OWN,
+        (),
+        lawful_basis,
+    ),
+    Rule(DATA, "datasets.*.license", ("id", "terms", "redistribution"), (), licence),
+    Rule(PURPOSES, "purposes.*", ("id",), ("request",), purpose),
+    Rule(PURPOSES, "prohibited_uses.*", ("id", "description"), (), prohibition),
+    Rule(
+        PURPOSES,
+        "prohibited_uses.*.templates",
+        _OWN,
+        ("charter check",),
+        lambda names: f"A charter that allows {' or '.join(names)} is refused.",
+    ),
+    Rule(
+        COMPUTATIONS,
+        "computations.*",
+        ("template", "purposes", "requesters", "receivers"),
+        ("request", "opening"),
+        computation,
+    ),
+    Rule(
+        COMPUTATIONS, "computations.*.threshold", _OWN, ("protected",), lambda n: f"Its cells need {n} units."
+    ),
+    Rule(DECISIONS, "decision_rights.*", ("id", "decision", "deciders", "quorum"), (), decision),
+    Rule(
+        ACCESS,
+        "access.detail",
+        ("operator", "steward", "analyst", "reviewer", "auditor", "executive"),
+        ("opening",),
+        access_detail,
+    ),
+    Rule(
+        ACCESS,
+        "access.release_valid_days",
+        _OWN,
+        ("insight", "opening"),
+        lambda n: f"A release opens for {n} days, then never again.",
+    ),
+    Rule(
+        RETENTION,
+        "retention.contributions_days",
+        _OWN,
+        (),
+        lambda n: f"Contributions are gone after {n} days.",
+    ),
+    Rule(
+        RETENTION,
+        "retention.quarantine_days",
+        _OWN,
+        (),
+        lambda n: f"Quarantined rows are gone after {n} days.",
+    ),
+    Rule(RETENTION, "retention.releases_days", _OWN, (), lambda n: f"Releases are gone after {n} days."),
+    Rule(
+        OUTPUT,
+        "output.aggregation_threshold",
+        _OWN,
+        ("protected",),
+        lambda n: f"A cell of fewer than {n} units is hidden, and so is what would reveal it.",
+    ),
+    Rule(
+        OUTPUT,
+        "output.max_cells",
+        _OWN,
+        ("protected",),
+        lambda n: f"An answer of more than {n} cells is withheld.",
+    ),
+    Rule(OUTPUT, "output.formats", _OWN, (), formats),
+    Rule(
+        AUDIT, "audit.checkpoint_minutes", _OWN, ("log",), lambda n: f"The log is signed every {n} minutes."
+    ),
+    Rule(
+        AUDIT,
+        "audit.justification_required",
+        _OWN,
+        ("opening",),
+        lambda on: "Opening needs a written reason." if on else "Opening needs no written reason.",
+    ),
+    Rule(AUDIT, "audit.lineage", _OWN, ("lineage",), lambda _: "Every stage writes lineage events."),
+    Rule(AUDIT, "audit.review_days", _OWN, (), lambda n: f"Log and accesses are reviewed every {n} days."),
+)
+
+# Words for people, which promise nothing; and the duties, which are the enforcement of other clauses.
+LABELS = (
+    "title",
+    "objectives",
+    *(
+        "participants.*.id",
+        "participants.*.name",
+        "participants.*.description",
+        "participants.*.members.*.name",
+    ),
+    *("datasets.*.title", "datasets.*.description", "purposes.*.title", "purposes.*.description"),
+    *("human_duties.*.id", "human_duties.*.owner", "human_duties.*.duty", "human_duties.*.clauses"),
+)

@@ -1,0 +1,122 @@
+"""`glasshouse contribute` and `glasshouse run`: handing data over, and taking in what waits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+from rich.text import Text
+
+from orchestration.charter.model import Dataset
+from orchestration.cli.console import JsonFlag, emit, err, table
+from orchestration.cli.members import signing_key
+from orchestration.cli.options import CollaborationOption, WhyOption, chosen_charter
+from orchestration.cli.progress import bytes_bar, steps
+from orchestration.errors import ConfigError, Reason
+from orchestration.house import OPERATOR, House
+from orchestration.scope.delivery import make_delivery
+from orchestration.scope.manifest import Period
+from orchestration.settings import load_settings
+from orchestration.stages.recorder import Caller
+
+NO_PERIOD = Reason(
+    "contribute.no_period",
+    "The charter states no period for {dataset}, so the delivery has to.",
+    "Say which days the rows are about: --from 2026-01-01 --until 2026-01-31.",
+)
+NO_FILE = Reason(
+    "contribute.no_file",
+    "There is no such file to contribute.",
+    "Check the path.",
+)
+
+DayOption = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day the rows begin or end, YYYY-MM-DD.")
+]
+
+
+def contribute(
+    file: Annotated[Path, typer.Argument(help="CSV (UTF-8) or Parquet file.")],
+    *,
+    dataset: Annotated[str, typer.Option(help="Dataset of the charter.")],
+    provenance: Annotated[str, typer.Option(help="Where the rows come from.")],
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the rows.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of the rows.")
+    ] = None,
+    signer: Annotated[
+        str | None, typer.Option("--as", help="Steward who signs; default: the participant's own.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of the steward (PEM).")] = None,
+    collaboration: CollaborationOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Sign a file as a delivery and put it into the landing folder."""
+    with House.opened(load_settings()) as house:
+        charter = chosen_charter(house, collaboration)
+        declared = charter.dataset(dataset)
+        if not file.is_file():
+            raise ConfigError(NO_FILE)
+        steward = signer or f"{declared.participant}.steward"
+        with bytes_bar(f"Delivering {declared.title}", file.stat().st_size) as advance:
+            delivery = make_delivery(
+                file,
+                charter=charter,
+                dataset=declared,
+                signer=steward,
+                key=signing_key(house, charter.collaboration, steward, key),
+                landing=house.landing(charter.collaboration, declared.participant),
+                period=_period(declared, start, until),
+                provenance=provenance,
+                on_bytes=advance,
+            )
+    document: JsonValue = {"delivery": delivery, "dataset": dataset, "signer": steward}
+    emit(
+        document,
+        lambda: Text(f"Delivered {delivery}, signed by {steward}.\nNext: glasshouse run"),
+        as_json=as_json,
+    )
+
+
+def run(
+    *,
+    why: WhyOption = "Run from the command line.",
+    collaboration: CollaborationOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take in what landed, refresh the room, answer what was asked. Exit code 1 when a step was refused."""
+    from orchestration.defs.local import LocalRuns
+
+    done = []
+    with House.opened(load_settings()) as house:
+        charter = chosen_charter(house, collaboration)
+        with steps() as progress, LocalRuns(house, Caller(OPERATOR, why), progress.start) as runs:
+            for step in runs.everything(charter):
+                progress.end(step.succeeded)
+                done.append(step)
+    document: JsonValue = [
+        {"step": s.kind, "subject": s.subject, "succeeded": s.succeeded, "problem": s.problem or None}
+        for s in done
+    ]
+    rows = [[s.kind, s.subject, "done" if s.succeeded else "refused"] for s in done] or [
+        ["-", "nothing waited", ""]
+    ]
+    emit(document, lambda: table(["Step", "Subject", "Result"], rows), as_json=as_json)
+    for step in done:
+        if not step.succeeded and not as_json:
+            err.print(f"{step.subject}: {step.problem}", markup=False)
+    if not all(step.succeeded for step in done):
+        raise typer.Exit(1)
+
+
+def _period(dataset: Dataset, start: datetime | None, until: datetime | None) -> Period:
+    first = start.date() if start else (dataset.period.start if dataset.period else None)
+    last = until.date() if until else (dataset.period.end if dataset.period else None)
+    if first is None or last is None:
+        raise ConfigError(NO_PERIOD, dataset=dataset.id)
+    return Period(first=first, last=last)

@@ -1,0 +1,57 @@
+"""`glasshouse serve`: the portal on this machine's loopback address, until it is interrupted.
+
+Must not be here: pages (`orchestration/portal/`). There is no option for another address: the portal has no
+users yet, so whoever can reach it can read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.console import err
+from orchestration.errors import Reason, ServiceError
+from orchestration.settings import load_settings
+
+PORT_IN_USE = Reason(
+    "serve.port_in_use",
+    "Port {port} of 127.0.0.1 is not free.",
+    "Stop what uses it, or choose another with --port; 0 takes any free one.",
+)
+
+_HOST = "127.0.0.1"
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")] = 8321,
+) -> None:
+    """Show overview, lineage and log in the browser (read-only, this machine only)."""
+    import uvicorn
+
+    from orchestration.house import House
+    from orchestration.portal import create_app
+
+    with House.opened(load_settings()) as house, _listening(port) as listener:
+        address = f"http://{_HOST}:{listener.getsockname()[1]}/"
+        err.print(f"Glasshouse portal on [bold]{address}[/]  (read-only; stop with Ctrl-C)")
+        config = uvicorn.Config(
+            create_app(house), log_level="warning", access_log=False, server_header=False, lifespan="off"
+        )
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """A bound socket. Raises: ServiceError (`serve.port_in_use`)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, port))
+        except OSError as error:
+            raise ServiceError(PORT_IN_USE, port=port) from error
+        yield listener

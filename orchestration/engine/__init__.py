@@ -1,0 +1,1 @@
+"""Where SQL runs and where data rests: DuckDB connections, the vault, the room, and the key service."""

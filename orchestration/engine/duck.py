@@ -1,0 +1,61 @@
+"""DuckDB connections, each allowed to touch only the files its step needs.
+
+Belongs here: opening, limiting and locking a connection; quoting. Must not be here: what a step computes.
+A connection is confined before it runs the first statement about data: no other file, no network, no
+extension, and no way to lift the limits again (`lock_configuration`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from orchestration.engine.extension import load_httpfs
+from orchestration.settings import Settings
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory database with memory limit and encrypted spill files; not yet confined."""
+    scratch = settings.root / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    connection = duckdb.connect()
+    try:
+        load_httpfs(connection)
+        connection.execute(f"SET memory_limit = {quote_text(settings.duckdb_memory)}")
+        connection.execute(f"SET temp_directory = {quote_text(str(scratch))}")
+        connection.execute("SET temp_file_encryption = true")
+        # Row order carries no meaning here, and keeping it costs memory on large writes.
+        connection.execute("SET preserve_insertion_order = false")
+        if settings.duckdb_threads:
+            connection.execute(f"SET threads = {settings.duckdb_threads:d}")
+        yield connection
+    finally:
+        connection.close()
+
+
+def confine(
+    connection: duckdb.DuckDBPyConnection, *, files: Iterable[Path] = (), folders: Iterable[Path] = ()
+) -> None:
+    """Allow these files and folders, nothing else, for the rest of the connection's life."""
+    connection.execute(f"SET allowed_paths = {_quote_list(files)}")
+    connection.execute(f"SET allowed_directories = {_quote_list(folders)}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def quote_text(text: str) -> str:
+    """A SQL string literal, for the few places that cannot take a bound parameter (paths of our own)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote_name(name: str) -> str:
+    """A SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quote_list(paths: Iterable[Path]) -> str:
+    return "[" + ", ".join(quote_text(str(path)) for path in paths) + "]"

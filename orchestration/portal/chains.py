@@ -1,0 +1,238 @@
+"""The two chains of stages: from a contribution to the room, and from a request to its insight.
+
+Belongs here: what each stage says of itself in a few words. A stage has passed when its receipt says so; this
+file judges nothing. Must not be here: queries (`records.py`), HTML.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy import Row
+
+from orchestration.audit import events as e
+from orchestration.audit.events import Stage
+from orchestration.audit.log import LoggedEvent
+from orchestration.charter.model import Charter
+from orchestration.portal.records import Records
+
+State = Literal["passed", "failed", "waiting", "withheld"]
+NO = ("denied", "withheld")
+TITLES: dict[Stage, str] = {
+    "contribution": "Contribution",
+    "deidentified": "De-identified",
+    "gate": "Gate",
+    "room": "Room",
+    "cells": "Cells",
+    "protected": "Protected",
+    "insight": "Insight",
+}
+_INTAKE: tuple[Stage, ...] = ("contribution", "deidentified", "gate", "room")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a chain: its state, the event that says so, and what it says in a few words."""
+
+    stage: Stage
+    title: str
+    state: State
+    word: str
+    seq: int | None = None
+    receipt: str | None = None
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetChain:
+    dataset: str
+    title: str
+    entity: str
+    participant: str
+    contribution: str | None
+    deliveries: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What output control did with the cells of one request."""
+
+    shown: int
+    primary: int
+    complementary: int
+    threshold: int
+
+    @property
+    def total(self) -> int:
+        return self.shown + self.primary + self.complementary
+
+
+@dataclass(frozen=True)
+class RequestCard:
+    request: str
+    template: str
+    parameters: dict[str, Any]
+    purpose: str
+    requester: str
+    status: str
+    seq: int
+    steps: tuple[Step, ...]
+    cells: Cells | None = None
+    release: str | None = None
+    receivers: tuple[str, ...] = ()
+    expires_at: str | None = None
+    opened: int = 0
+    code: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+
+
+# --- from contribution to room
+
+
+def dataset_chain(records: Records, charter: Charter, dataset_id: str) -> DatasetChain:
+    """From the newest accepted contribution of a dataset to the room."""
+    dataset = charter.dataset(dataset_id)
+    row = records.contributions.get(dataset_id)
+    if row is None:
+        steps = tuple(Step(stage, TITLES[stage], "waiting", "not yet") for stage in _INTAKE)
+    else:
+        steps = (
+            _contribution(records, row.contribution),
+            _deidentified(records, row.contribution),
+            _gate(records, row.contribution),
+            _room(records, charter.collaboration, row),
+        )
+    return DatasetChain(
+        dataset=dataset_id,
+        title=dataset.title,
+        entity=dataset.entity,
+        participant=dataset.participant,
+        contribution=row.contribution if row is not None else None,
+        deliveries=records.deliveries.get(dataset_id, 0),
+        steps=steps,
+    )
+
+
+def _passed(logged: LoggedEvent, stage: Stage, word: str, *facts: str) -> Step:
+    given = tuple(fact for fact in facts if fact)
+    return Step(stage, TITLES[stage], "passed", word, logged.seq, logged.receipt_id, given)
+
+
+def _missing(records: Records, stage: Stage, subject: str, word: str = "not yet") -> Step:
+    """A stage without a receipt: it has not run, or it stopped."""
+    for logged in records.stopped:
+        payload = logged.event.payload
+        if isinstance(payload, e.StageFailed) and (payload.stage, payload.subject) == (stage, subject):
+            return Step(stage, TITLES[stage], "failed", "stopped", logged.seq, None, (payload.code,))
+    return Step(stage, TITLES[stage], "waiting", word)
+
+
+def _plural(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _contribution(records: Records, contribution: str) -> Step:
+    found = records.payload("contribution", contribution, e.ContributionAccepted)
+    if found is None:
+        return _missing(records, "contribution", contribution)
+    logged, payload = found
+    quarantined = sum(payload.quarantined_rows.values())
+    facts = _plural(payload.rows, "row"), f"{quarantined:,} in quarantine" if quarantined else ""
+    return _passed(logged, "contribution", "accepted", *facts)
+
+
+def _deidentified(records: Records, contribution: str) -> Step:
+    found = records.payload("deidentified", contribution, e.DatasetDeidentified)
+    if found is None:
+        return _missing(records, "deidentified", contribution)
+    logged, payload = found
+    changed = sum(kind not in ("pass", "drop") for kind in payload.techniques.values())
+    return _passed(logged, "deidentified", "done", f"{changed} transformed" if changed else "passed on as is")
+
+
+def _gate(records: Records, contribution: str) -> Step:
+    found = records.payload("gate", contribution, e.GatePassed)
+    failed = records.gates.get(contribution)
+    if found is not None:
+        logged, payload = found
+        fact = f"{sum(check.passed for check in payload.checks)}/{len(payload.checks)} checks"
+        return _passed(logged, "gate", "passed", fact)
+    if failed is not None and isinstance(failed.event.payload, e.GateFailed):
+        checks = failed.event.payload.checks
+        fact = f"{sum(not check.passed for check in checks)} of {len(checks)} checks failed"
+        return Step("gate", TITLES["gate"], "failed", "failed", failed.seq, None, (fact,))
+    return _missing(records, "gate", contribution)
+
+
+def _room(records: Records, collaboration: str, row: Row[Any]) -> Step:
+    found = records.payload("room", collaboration, e.RoomRefreshed)
+    if found is not None:
+        logged, payload = found
+        entities = [name for name, made_of in payload.tables.items() if row.contribution in made_of]
+        if entities:
+            return _passed(logged, "room", "joined", f"as {', '.join(entities)}")
+    missing = _missing(
+        records, "room", collaboration, "at next refresh" if row.gate == "passed" else "not yet"
+    )
+    earlier = records.admitted.get(row.dataset, row.contribution) != row.contribution
+    return replace(missing, facts=("earlier delivery stays",)) if earlier else missing
+
+
+# --- from request to insight
+
+
+def request_card(records: Records, row: Row[Any]) -> RequestCard:
+    """From a request to its insight, or to the reason why there is none."""
+    protected = records.payload("protected", row.request, e.OutputGenerated)
+    answer = records.answers.get(row.request)
+    said = answer.event.payload if answer is not None and row.code is not None else None
+    release = records.releases.get(row.request)
+    return RequestCard(
+        request=row.request,
+        template=row.template,
+        parameters=json.loads(row.parameters),
+        purpose=row.purpose,
+        requester=row.requester,
+        status=row.status,
+        seq=row.seq,
+        steps=_request_steps(records, row, answer),
+        cells=_cells(protected[1]) if protected else None,
+        release=release.release if release else None,
+        receivers=tuple(json.loads(release.receivers)) if release else (),
+        expires_at=release.expires_at if release else None,
+        opened=records.opened.get(release.release, 0) if release else 0,
+        code=row.code,
+        message=getattr(said, "message", None),
+        next_step=getattr(said, "next_step", None),
+    )
+
+
+def _request_steps(records: Records, row: Row[Any], answer: LoggedEvent | None) -> tuple[Step, ...]:
+    computed = records.payload("cells", row.request, e.ComputationRun)
+    protected = records.payload("protected", row.request, e.OutputGenerated)
+    insight = records.payload("insight", row.request, e.OutputReleased)
+    steps = [
+        _passed(computed[0], "cells", "computed", _plural(computed[1].cells, "cell"))
+        if computed
+        else _missing(records, "cells", row.request),
+        _passed(protected[0], "protected", "protected", f"{protected[1].cells_shown:,} shown")
+        if protected
+        else _missing(records, "protected", row.request),
+        _passed(insight[0], "insight", "released", _plural(len(insight[1].receivers), "receiver"))
+        if insight
+        else _missing(records, "insight", row.request),
+    ]
+    if row.status in NO:
+        state: State = "failed" if row.status == "denied" else "withheld"
+        stage: Stage = "cells" if row.status == "denied" else "insight"
+        said = Step(stage, TITLES[stage], state, row.status, answer.seq if answer else None)
+        steps = [said if step.stage == stage else step for step in steps]
+    return tuple(steps)
+
+
+def _cells(payload: e.OutputGenerated) -> Cells:
+    return Cells(payload.cells_shown, payload.cells_primary, payload.cells_complementary, payload.threshold)

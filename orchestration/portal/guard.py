@@ -1,0 +1,64 @@
+"""What every request passes before any page: only this machine's names, only reading; strict headers after.
+
+The portal has no users yet, so it answers on loopback alone. A browser on this machine could still be sent
+here by a foreign page whose name resolves to 127.0.0.1 (DNS rebinding): the Host check refuses that.
+Must not be here: anything about pages.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+READING = frozenset({"GET", "HEAD"})
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware; the outermost layer, so that refusals and error pages carry the headers too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        answer = refusal(scope) or self._app
+        await answer(scope, receive, send_with_headers)
+
+
+def refusal(scope: Scope) -> PlainTextResponse | None:
+    """Why a request is not answered, or None."""
+    if host_name(Headers(scope=scope).get("host", "")) not in LOOPBACK_NAMES:
+        text = "This portal answers only to http://127.0.0.1 or http://localhost on its own machine.\n"
+        return PlainTextResponse(text, status_code=421)
+    if scope["method"] not in READING:
+        text = "This portal is read-only: use GET or HEAD.\n"
+        return PlainTextResponse(text, status_code=405, headers={"Allow": "GET, HEAD"})
+    return None
+
+
+def host_name(host: str) -> str:
+    """`LOCALHOST:8321` → `localhost`; what is not a name with an optional port matches nothing."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdecimal() else host.lower()

@@ -1,0 +1,157 @@
+"""The log as pages: newest first, by type or subject, and one event with its proof.
+
+Belongs here: reading events for people. Must not be here: HTML, or judging the log (`audit/verify.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from orchestration.audit import checkpoint, merkle
+from orchestration.audit import tables as t
+from orchestration.audit.events import Handover, timestamp
+from orchestration.audit.log import AuditLog, LoggedEvent, logged_event
+
+PAGE = 50
+_BATCH = 1000
+CSV_COLUMNS = (
+    "seq",
+    "time",
+    "type",
+    "collaboration",
+    "subject",
+    "actor",
+    "justification",
+    "gives_receipt",
+    "leaf_hash",
+)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events; None: all."""
+
+    type: str | None = None
+    subject: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted = ((t.events.c.type, self.type), (t.events.c.subject, self.subject))
+        return [column == value for column, value in wanted if value is not None]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of events. `older` is the `before` of the next page, None on the last one."""
+
+    entries: tuple[LoggedEvent, ...]
+    total: int
+    types: dict[str, int]
+    older: int | None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Event `seq` in the tree of `size` events; hashes are hex. `note` is a checkpoint over these `size`."""
+
+    seq: int
+    size: int
+    root: str
+    leaf_hash: str
+    path: tuple[str, ...]
+    holds: bool
+    note: str | None
+
+
+def read_page(log: AuditLog, wanted: Filter, before: int | None = None) -> Page:
+    """Up to 50 events with seq < `before`, newest first, and how many there are of each type."""
+    chosen = wanted.conditions()
+    here = [*chosen, t.events.c.seq < before] if before is not None else chosen
+    query = select(t.events).where(*here).order_by(t.events.c.seq.desc()).limit(PAGE + 1)
+    by_type = (
+        select(t.events.c.type, func.count().label("events"))
+        .group_by(t.events.c.type)
+        .order_by(t.events.c.type)
+    )
+    with log.read() as connection:
+        entries = [logged_event(row) for row in connection.execute(query)]
+        total = connection.execute(select(func.count()).select_from(t.events).where(*chosen)).scalar_one()
+        types = {row.type: row.events for row in connection.execute(by_type)}
+    older = entries[PAGE - 1].seq if len(entries) > PAGE else None
+    return Page(tuple(entries[:PAGE]), total, types, older)
+
+
+def all_events(log: AuditLog, wanted: Filter) -> Iterator[LoggedEvent]:
+    """Every such event, newest first, read in batches."""
+    before: int | None = None
+    while True:
+        query = select(t.events).where(*wanted.conditions()).order_by(t.events.c.seq.desc()).limit(_BATCH)
+        if before is not None:
+            query = query.where(t.events.c.seq < before)
+        with log.read() as connection:
+            batch = [logged_event(row) for row in connection.execute(query)]
+        yield from batch
+        if len(batch) < _BATCH:
+            return
+        before = batch[-1].seq
+
+
+def row_of(logged: LoggedEvent) -> dict[str, Any]:
+    """An event as one flat row."""
+    event = logged.event
+    return {
+        "seq": logged.seq,
+        "time": timestamp(event.time),
+        "type": event.type,
+        "collaboration": event.collaboration,
+        "subject": event.subject,
+        "actor": event.actor,
+        "justification": event.justification,
+        "gives_receipt": isinstance(event.payload, Handover),
+        "leaf_hash": logged.receipt_id,
+    }
+
+
+def document_of(logged: LoggedEvent) -> dict[str, Any]:
+    """An event whole, as `glasshouse audit log --json` gives it."""
+    return {"seq": logged.seq, "receipt": logged.receipt_id, "event": logged.event.model_dump(mode="json")}
+
+
+def prove(log: AuditLog, logged: LoggedEvent) -> Proof:
+    """The inclusion proof against the newest checkpoint that covers the event, else the current tree head.
+
+    Reads only: unlike `audit.evidence` it signs nothing.
+    """
+    newest = select(t.checkpoints.c.note).order_by(t.checkpoints.c.size.desc()).limit(1)
+    with log.read() as connection:
+        note = connection.execute(newest).scalar()
+    head = checkpoint.parse(note) if note is not None else None
+    if head is not None and head.size > logged.seq:
+        size, root = head.size, head.root
+    else:
+        note, size = None, log.size
+        root = log.root(size)
+    path = log.inclusion_proof(logged.seq, size)
+    leaf = merkle.leaf_hash(logged.leaf)
+    holds = merkle.verify_inclusion(leaf, logged.seq, size, path, root)
+    return Proof(logged.seq, size, root.hex(), leaf.hex(), tuple(each.hex() for each in path), holds, note)
+
+
+def proof_document(logged: LoggedEvent, proof: Proof) -> dict[str, Any]:
+    """Event and proof as JSON; `signed` says whether `checkpoint` covers exactly this tree head."""
+    return {
+        **document_of(logged),
+        "leaf": base64.b64encode(logged.leaf).decode(),
+        "proof": {
+            "size": proof.size,
+            "root": proof.root,
+            "path": list(proof.path),
+            "holds": proof.holds,
+            "signed": proof.note is not None,
+            "checkpoint": proof.note,
+        },
+    }

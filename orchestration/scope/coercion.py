@@ -1,0 +1,135 @@
+"""The charter's fields compiled to SQL that types, limits and sorts the rows of one delivery.
+
+A row is kept when every permitted field has its type and stays inside its limits; otherwise it goes to
+quarantine with the first reason that applies. Columns that the charter does not name are not selected, so
+they never reach the disk. Reasons: `required`, `type`, `too_long`, `out_of_range`, `not_allowed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from orchestration.charter.fields import Field
+from orchestration.charter.model import Dataset
+from orchestration.engine.duck import quote_name, quote_text
+from orchestration.errors import ContributionError, Reason
+from orchestration.scope.source import Source
+
+MISSING_COLUMNS = Reason(
+    "contribution.missing_column",
+    "The file lacks columns that the charter requires: {columns}.",
+    "Deliver every required column under the name the charter gives it.",
+)
+COLUMN_TYPE = Reason(
+    "contribution.column_type",
+    "These columns hold lists, structures or bytes instead of single values: {columns}.",
+    "Export them as text, numbers or dates.",
+)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """SQL of one delivery: `kept` are typed rows, `rejected` the raw ones with a `reason` column.
+
+    `reasons` counts the rejected by reason. `dropped` is how many undeclared columns the file had; their
+    names are not kept, because a file without a header shows its first customer there.
+    """
+
+    kept: str
+    rejected: str
+    reasons: str
+    dropped: int
+
+
+def compile_intake(dataset: Dataset, source: Source) -> Intake:
+    """Compile what the charter says of `dataset` for this source.
+
+    Raises: ContributionError (`missing_column`, `column_type`), naming charter fields only.
+    """
+    missing = [f.name for f in dataset.fields if f.name not in source.columns and f.required]
+    if missing:
+        raise ContributionError(MISSING_COLUMNS, columns=", ".join(missing))
+    present = [f for f in dataset.fields if f.name in source.columns]
+    nested = [f.name for f in present if not source.scalar(f.name)]
+    if nested:
+        raise ContributionError(COLUMN_TYPE, columns=", ".join(nested))
+
+    raw = ", ".join(f"{source.columns[f.name]} AS {quote_name(f.name)}" for f in present)
+    typed = ", ".join(f"{_typed(f, source.types[f.name])} AS {quote_name(_typed_name(f))}" for f in present)
+    checked = f"SELECT *, {typed} FROM (SELECT {raw} FROM {source.relation})"
+    reason = _reason(present)
+    kept_columns = ", ".join(
+        f"{quote_name(_typed_name(f))} AS {quote_name(f.name)}"
+        if f.name in source.columns
+        else f"NULL::{f.sql_type} AS {quote_name(f.name)}"
+        for f in dataset.fields
+    )
+    texts = ", ".join(f"CAST({quote_name(f.name)} AS VARCHAR) AS {quote_name(f.name)}" for f in present)
+    return Intake(
+        kept=f"SELECT {kept_columns} FROM ({checked}) WHERE {reason} IS NULL",
+        rejected=f"SELECT {reason} AS reason, {texts} FROM ({checked}) WHERE {reason} IS NOT NULL",
+        reasons=f"SELECT reason, count(*) FROM (SELECT {reason} AS reason FROM ({checked}))"
+        " WHERE reason IS NOT NULL GROUP BY reason",
+        dropped=len(source.columns) - len(present),
+    )
+
+
+def _typed_name(field: Field) -> str:
+    return f"typed {field.name}"
+
+
+def _typed(field: Field, source_type: str) -> str:
+    """The field's value in the charter's type, or NULL when it does not have it."""
+    name = quote_name(field.name)
+    sql_type = field.sql_type
+    if field.type == "string":
+        # A float identifier would print as '1029.0' in one file and '1029' in the next.
+        if source_type in ("DOUBLE", "FLOAT"):
+            return f"CASE WHEN {name} = trunc({name}) THEN CAST(TRY_CAST({name} AS HUGEINT) AS VARCHAR) END"
+        return f"CAST({name} AS VARCHAR)"
+    if field.type == "integer":
+        # A bare cast rounds '1.5' to 2 and reads '0x10' as 16.
+        if source_type == "VARCHAR":
+            return (
+                f"CASE WHEN regexp_full_match(trim({name}), '[+-]?[0-9]{{1,19}}')"
+                f" THEN TRY_CAST({name} AS BIGINT) END"
+            )
+        if source_type in ("DOUBLE", "FLOAT") or source_type.startswith("DECIMAL"):
+            return f"CASE WHEN {name} = trunc({name}) THEN TRY_CAST({name} AS BIGINT) END"
+    if field.type == "decimal" and source_type == "VARCHAR":
+        return (
+            f"CASE WHEN regexp_full_match(trim({name}), '[+-]?[0-9]{{1,10}}([.][0-9]{{1,6}})?')"
+            f" THEN TRY_CAST({name} AS {sql_type}) END"
+        )
+    return f"TRY_CAST({name} AS {sql_type})"
+
+
+def _reason(fields: list[Field]) -> str:
+    """An expression that is NULL for a row in order, else the code of the first thing wrong with it."""
+    tests: list[tuple[str, str]] = []
+    for field in fields:
+        raw, typed = quote_name(field.name), quote_name(_typed_name(field))
+        if field.required:
+            tests.append((f"{raw} IS NULL", "required"))
+        tests.append((f"{raw} IS NOT NULL AND {typed} IS NULL", "type"))
+        if field.max_length is not None:
+            tests.append((f"length({typed}) > {field.max_length:d}", "too_long"))
+        if field.minimum is not None:
+            tests.append((f"{typed} < {_literal(field.minimum)}", "out_of_range"))
+        if field.maximum is not None:
+            tests.append((f"{typed} > {_literal(field.maximum)}", "out_of_range"))
+        if field.values:
+            allowed = ", ".join(quote_text(value) for value in field.values)
+            tests.append((f"{typed} NOT IN ({allowed})", "not_allowed"))
+    # One WHEN per reason, in the order a steward would look: one CASE with dozens of arms is slower.
+    arms = []
+    for code in ("required", "type", "too_long", "out_of_range", "not_allowed"):
+        conditions = [condition for condition, its_code in tests if its_code == code]
+        if conditions:
+            arms.append(f"WHEN {' OR '.join(f'({c})' for c in conditions)} THEN '{code}'")
+    return f"CASE {' '.join(arms)} END" if arms else "NULL::VARCHAR"
+
+
+def _literal(value: object) -> str:
+    return str(value) if isinstance(value, int | Decimal) else quote_text(str(value))

@@ -1,0 +1,199 @@
+"""The suite of one dataset: what its gate asserts, and nothing about how it is run.
+
+Two sources, in this order: rules every dataset gets from its charter (columns, required values, closed
+sets, bounds, keys, pseudonyms that look like pseudonyms), then the rules of its entity from
+`expectations/<entity>.yaml`. A rule's id is its name everywhere: suite, receipt, Dagster check, lineage.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import Field as Spec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from orchestration.charter.entities import ENTITIES
+from orchestration.charter.fields import Clamp, Drop, Field, Generalize, Pseudonymize
+from orchestration.charter.model import Dataset
+from orchestration.digests import digest_json
+from orchestration.errors import ConfigError, Reason
+
+BAD_SUITE = Reason(
+    "gate.bad_suite",
+    "The expectations of entity {entity} cannot be used: {problem}.",
+    "Mend expectations/{entity}.yaml; see docs/expectations.md for its form.",
+)
+
+# The smallest share GX can tell from none: "at least one value is there".
+_AT_LEAST_ONE = 1e-9
+_PSEUDONYM_LENGTH = 64
+
+_NOT_NULL = "expect_column_values_to_not_be_null"
+_LENGTH = "expect_column_value_lengths_to_equal"
+_BETWEEN = "expect_column_values_to_be_between"
+_IN_SET = "expect_column_values_to_be_in_set"
+_UNIQUE = "expect_column_values_to_be_unique"
+_UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
+
+
+class Rule(BaseModel):
+    """One assertion, in Great Expectations' words.
+
+    `arguments` are the expectation's own; `severity` critical stops the dataset, warning is reported.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: str = Spec(pattern=r"^[a-z][a-z0-9_]{0,99}$")
+    expectation: str = Spec(pattern=r"^expect_[a-z_]+$")
+    arguments: dict[str, JsonValue] = {}
+    severity: Literal["critical", "warning"] = "critical"
+    because: str = ""
+
+    @property
+    def column(self) -> str | None:
+        name = self.arguments.get("column")
+        return name if isinstance(name, str) else None
+
+    def reads(self) -> set[str]:
+        """The columns this rule needs."""
+        columns = {
+            value
+            for key, value in self.arguments.items()
+            if key.startswith("column") and isinstance(value, str)
+        }
+        listed = self.arguments.get("column_list")
+        return columns | ({str(c) for c in listed} if isinstance(listed, list) else set())
+
+
+class EntityRules(BaseModel):
+    """The document `expectations/<entity>.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    entity: str
+    rules: tuple[Rule, ...]
+
+
+class Suite(BaseModel):
+    """Every rule of one dataset, ids unique."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    rules: tuple[Rule, ...]
+
+    @property
+    def digest(self) -> str:
+        return digest_json(self.model_dump(mode="json"))
+
+
+def compile_suite(dataset: Dataset, folder: Path) -> Suite:
+    """The suite of `dataset` from its charter clauses and `folder`/<entity>.yaml.
+
+    Raises: ConfigError (`gate.bad_suite`).
+    """
+    columns = set(_attributes(dataset))
+    entity_rules = [rule for rule in _load(dataset.entity, folder).rules if rule.reads() <= columns]
+    rules = (*_charter_rules(dataset), *entity_rules)
+    if len({rule.rule for rule in rules}) != len(rules):
+        raise ConfigError(BAD_SUITE, entity=dataset.entity, problem="two rules have the same id")
+    return Suite(dataset=dataset.id, rules=rules)
+
+
+def _attributes(dataset: Dataset) -> list[str]:
+    present = {f.attribute for f in dataset.fields if not isinstance(f.technique, Drop)}
+    return [name for name in ENTITIES[dataset.entity].attributes if name in present]
+
+
+def _charter_rules(dataset: Dataset) -> list[Rule]:
+    """What the charter itself promises about the de-identified table."""
+    rules = [
+        Rule(
+            rule="has_rows",
+            expectation="expect_table_row_count_to_be_between",
+            arguments={"min_value": 1, "max_value": dataset.max_rows},
+            because="an empty table passes every other rule",
+        ),
+        Rule(
+            rule="columns_as_chartered",
+            expectation="expect_table_columns_to_match_ordered_list",
+            arguments={"column_list": list(_attributes(dataset))},
+            because="nothing but permitted fields may be there",
+        ),
+    ]
+    for field in dataset.fields:
+        if field.attribute is not None and not isinstance(field.technique, Drop):
+            rules.append(_presence(field, field.attribute))
+            rules += _limits(field, field.attribute)
+    if len(dataset.unique_key) == 1:
+        key = dataset.unique_key[0]
+        rules.append(_rule("key", "unique", _UNIQUE, {"column": key}, "one row per key"))
+    elif dataset.unique_key:
+        columns: list[JsonValue] = [*dataset.unique_key]
+        rules.append(_rule("key", "unique", _UNIQUE_TOGETHER, {"column_list": columns}, "one row per key"))
+    return rules
+
+
+def _presence(field: Field, name: str) -> Rule:
+    if field.required:
+        return _rule(name, "present", _NOT_NULL, {"column": name}, "the charter requires a value")
+    arguments: dict[str, JsonValue] = {"column": name, "mostly": _AT_LEAST_ONE}
+    return _rule(name, "not_all_missing", _NOT_NULL, arguments, "an all-empty column passes every other rule")
+
+
+def _limits(field: Field, name: str) -> list[Rule]:
+    """What the technique, or else the field's own limits, say about the values that arrive in the room."""
+    match field.technique:
+        case Pseudonymize():
+            arguments: dict[str, JsonValue] = {"column": name, "value": _PSEUDONYM_LENGTH}
+            return [_rule(name, "pseudonymous", _LENGTH, arguments, "a raw identifier must not survive")]
+        case Clamp(low=low, high=high):
+            arguments = {"column": name, "min_value": _number(low), "max_value": _number(high)}
+            return [_rule(name, "clamped", _BETWEEN, arguments, "clamping bounds")]
+        case Generalize(bands=bands) if bands:
+            arguments = {"column": name, "value_set": [band.label for band in bands]}
+            return [_rule(name, "in_bands", _IN_SET, arguments, "generalization bands")]
+        case Generalize():
+            return []
+        case _:
+            return _field_limits(field, name)
+
+
+def _field_limits(field: Field, name: str) -> list[Rule]:
+    rules = []
+    if field.values:
+        arguments: dict[str, JsonValue] = {"column": name, "value_set": [*field.values]}
+        rules.append(_rule(name, "in_set", _IN_SET, arguments, "the charter closes this set"))
+    bounds = {"min_value": field.minimum, "max_value": field.maximum}
+    numbers = {key: _number(value) for key, value in bounds.items() if isinstance(value, Decimal)}
+    if numbers:
+        rules.append(_rule(name, "in_range", _BETWEEN, {"column": name, **numbers}, "the charter's limits"))
+    return rules
+
+
+def _rule(subject: str, suffix: str, expectation: str, arguments: dict[str, JsonValue], because: str) -> Rule:
+    return Rule(rule=f"{subject}_{suffix}", expectation=expectation, arguments=arguments, because=because)
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == int(value) else float(value)
+
+
+def _load(entity: str, folder: Path) -> EntityRules:
+    path = folder / f"{entity}.yaml"
+    try:
+        document = EntityRules.model_validate(YAML(typ="safe", pure=True).load(path))
+    except (OSError, YAMLError):
+        raise ConfigError(BAD_SUITE, entity=entity, problem="the file is missing or not YAML") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(BAD_SUITE, entity=entity, problem=f"{where}: {first['msg']}") from None
+    if document.entity != entity:
+        raise ConfigError(BAD_SUITE, entity=entity, problem="it names another entity")
+    return document

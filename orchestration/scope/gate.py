@@ -1,0 +1,180 @@
+"""Running a suite with Great Expectations on the full table inside DuckDB: the only file that knows GX.
+
+GX is kept from failing open. It drops expectation types it does not know, calls an empty suite a success,
+and puts raw values into its default results; so every rule must come back with an answer of its own, in
+BOOLEAN_ONLY form, and anything that is not a clear yes counts as no. GX closes the cursor before it
+fetches, which loses DuckDB's result: an event hook reads the rows first.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+
+from orchestration.errors import QualityGateError, Reason
+from orchestration.scope.expectations import Rule, Suite
+from orchestration.settings import silence_telemetry
+
+EMPTY_SUITE = Reason(
+    "gate.empty_suite",
+    "The suite of {dataset} has no rules, so its gate cannot pass.",
+    "Write expectations for the dataset's entity; a gate without rules is no gate.",
+)
+NOT_UNDERSTOOD = Reason(
+    "gate.not_understood",
+    "The suite of {dataset} uses an expectation this version does not know: {expectation}.",
+    "Correct the expectation's name in the suite; an unknown rule is never skipped.",
+)
+FAILED = Reason(
+    "gate.failed",
+    "{dataset} failed {failed} of {total} checks: {rules}. The room keeps the last version that passed.",
+    "The steward mends these in the source and delivers again; `glasshouse status` lists them.",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule and whether it holds; no counts, no values."""
+
+    rule: Rule
+    passed: bool
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The answer of a whole suite, one check per rule, in the suite's order."""
+
+    suite: Suite
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(c for c in self.checks if not c.passed and c.rule.severity == "critical")
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.checks) and not self.failed
+
+    def require(self) -> None:
+        """Raises: QualityGateError (`gate.failed`) naming the rules that do not hold."""
+        if not self.passed:
+            raise QualityGateError(
+                FAILED,
+                dataset=self.suite.dataset,
+                failed=len(self.failed),
+                total=len(self.checks),
+                rules=", ".join(check.rule.rule for check in self.failed),
+            )
+
+
+def run_gate(connection: duckdb.DuckDBPyConnection, table: str, suite: Suite) -> GateResult:
+    """Check every row of `table`, a name in the connection's current schema.
+
+    Raises: QualityGateError (`gate.empty_suite`, `gate.not_understood`); a rule that cannot be computed is
+    a failed check, not an error.
+    """
+    if not suite.rules:
+        raise QualityGateError(EMPTY_SUITE, dataset=suite.dataset)
+    gx = _great_expectations()
+    for rule in suite.rules:
+        if rule.expectation not in gx.known():
+            raise QualityGateError(NOT_UNDERSTOOD, dataset=suite.dataset, expectation=rule.expectation)
+    cursor = connection.cursor()
+    # A cursor starts in the in-memory catalog; the table is in the caller's current schema.
+    cursor.execute("USE room.deidentified")
+    try:
+        answers = _validate(gx, cursor, table, suite)
+    finally:
+        cursor.close()
+    return GateResult(suite, tuple(Check(rule, answers.get(rule.rule, False)) for rule in suite.rules))
+
+
+def _validate(gx: Any, cursor: duckdb.DuckDBPyConnection, table: str, suite: Suite) -> dict[str, bool]:
+    """Answers by rule id; a rule without exactly one clear answer is absent."""
+    engine = gx.sqlalchemy.create_engine(
+        "duckdb:///:memory:",
+        creator=lambda: gx.ConnectionWrapper(cursor),
+        poolclass=gx.StaticPool,
+    )
+    gx.sqlalchemy.event.listen(engine, "after_cursor_execute", gx.buffer_result)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    execution = gx.SqlAlchemyExecutionEngine(engine=engine)
+    data = gx.SqlAlchemyBatchData(execution_engine=execution, table_name=table, create_temp_table=False)
+    validator = gx.Validator(execution_engine=execution, batches=[gx.Batch(data=data)], data_context=context)
+    configurations = [
+        gx.ExpectationConfiguration(
+            type=rule.expectation, kwargs=dict(rule.arguments), meta={"rule": rule.rule}
+        )
+        for rule in suite.rules
+    ]
+    results = validator.graph_validate(
+        configurations, runtime_configuration={"result_format": {"result_format": "BOOLEAN_ONLY"}}
+    )
+    answers: dict[str, bool] = {}
+    for result in results:
+        rule = str(result.expectation_config.meta["rule"])
+        # `success` of a rule whose metric raised is False as well; said twice because it must hold.
+        clear = result.success is True and not _raised(result.exception_info)
+        answers[rule] = clear and rule not in answers
+    return answers
+
+
+def _raised(info: dict[str, Any]) -> bool:
+    """GX reports either one exception record or one per failed metric."""
+    if "raised_exception" in info:
+        return bool(info["raised_exception"])
+    return any(record.get("raised_exception", True) for record in info.values())
+
+
+def _buffer_result(
+    _connection: Any, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
+) -> None:
+    from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
+
+    if cursor.description:
+        context.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
+            cursor, initial_buffer=cursor.fetchall()
+        )
+
+
+@cache
+def _great_expectations() -> SimpleNamespace:
+    """Import GX once, on first use (it takes seconds), with analytics off and its logger quiet.
+
+    Its log lines carry SQL, and its analytics would leave the house.
+    """
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL + 1)
+    silence_telemetry()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations as package
+        import sqlalchemy
+        from duckdb_engine import ConnectionWrapper
+        from great_expectations.core.batch import Batch
+        from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+        from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+        from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+        from great_expectations.expectations.registry import list_registered_expectation_implementations
+        from great_expectations.validator.validator import Validator
+        from sqlalchemy.pool import StaticPool
+
+    return SimpleNamespace(
+        Batch=Batch,
+        ConnectionWrapper=ConnectionWrapper,
+        ExpectationConfiguration=ExpectationConfiguration,
+        SqlAlchemyBatchData=SqlAlchemyBatchData,
+        SqlAlchemyExecutionEngine=SqlAlchemyExecutionEngine,
+        StaticPool=StaticPool,
+        Validator=Validator,
+        buffer_result=_buffer_result,
+        get_context=package.get_context,
+        known=cache(lambda: frozenset(list_registered_expectation_implementations())),
+        sqlalchemy=sqlalchemy,
+    )

@@ -1,0 +1,87 @@
+"""Where Glasshouse keeps its state and which services it talks to: the only reader of the environment.
+
+Each setting is `GLASSHOUSE_<NAME>`. Settings are read once and frozen; what an agreement decides
+(thresholds, purposes, retention) is never a setting: it stands in the charter.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Frozen settings; see `docs/settings.md`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GLASSHOUSE_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Field(default=Path(".glasshouse"), description="Folder of all state, Dagster's included.")
+    charters: Path = Field(
+        default=PROJECT_ROOT / "charters", description="Folder of the charters this house serves."
+    )
+    database_url: str | None = Field(
+        default=None, description="Control plane; default: SQLite under the home folder."
+    )
+    master_key: SecretStr | None = Field(
+        default=None,
+        description="Base64 of 32 bytes that wrap every data key; default: a file made by `init`.",
+    )
+    openlineage_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GLASSHOUSE_OPENLINEAGE_URL", "OPENLINEAGE_URL"),
+        description="Backend that lineage events are forwarded to (may hold a password); default: none.",
+    )
+    duckdb_memory: str = Field(default="1500MB", description="Memory limit of one DuckDB connection.")
+    duckdb_threads: int | None = Field(default=None, ge=1, description="Threads of one DuckDB connection.")
+    room_wait_seconds: float = Field(
+        default=600, gt=0, description="How long a step waits for the room's single writer."
+    )
+
+    @cached_property
+    def root(self) -> Path:
+        """The home folder, absolute: dbt and DuckDB resolve relative paths differently."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def control_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.root / 'control.db'}"
+
+    @property
+    def dbt_project(self) -> Path:
+        return PROJECT_ROOT / "dbt_project"
+
+    @property
+    def expectations(self) -> Path:
+        return PROJECT_ROOT / "expectations"
+
+    @property
+    def dbt_target(self) -> Path:
+        return self.root / "dbt"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.root / "dagster"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment; keyword arguments win (tests, `--home`)."""
+    return Settings(**overrides)  # type: ignore[arg-type]  # pydantic validates at run time
+
+
+def child_environment(**additions: str) -> dict[str, str]:
+    """The environment for a child process: ours without the master key, plus `additions`."""
+    inherited = {name: value for name, value in os.environ.items() if name != "GLASSHOUSE_MASTER_KEY"}
+    return inherited | additions
+
+
+def silence_telemetry() -> None:
+    """Nothing phones home: libraries that read their switch from the environment find it off."""
+    os.environ.update(GX_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1", DBT_SEND_ANONYMOUS_USAGE_STATS="false")

@@ -1,0 +1,75 @@
+"""Stage 2: a contribution from the vault becomes a table of pseudonyms in the room.
+
+One SQL statement in the engine, over one vault file, with no other file in reach. The table carries the
+contribution's name, so the version the room uses now stays untouched until the gate passes this one.
+"""
+
+from __future__ import annotations
+
+from orchestration.audit import receipts
+from orchestration.audit.events import DatasetDeidentified
+from orchestration.audit.lineage_datasets import Assertion, Column, deidentified_edges, room_namespace
+from orchestration.audit.lineage_datasets import Dataset as LineageDataset
+from orchestration.audit.log import LoggedEvent
+from orchestration.charter.entities import ENTITIES
+from orchestration.charter.model import Charter, Dataset
+from orchestration.engine.duck import quote_name
+from orchestration.engine.fingerprint import fingerprint
+from orchestration.house import House
+from orchestration.scope.deidentification import bind_key, compile_deidentification
+from orchestration.stages.intake import contribution_dataset
+from orchestration.stages.recorder import Caller, recording
+
+
+def table_name(contribution: str) -> str:
+    """The room's table for a contribution: `<dataset>_<12 hex>`."""
+    return contribution.replace("-", "_")
+
+
+def deidentify(
+    house: House, charter: Charter, dataset: Dataset, contribution: str, caller: Caller
+) -> LoggedEvent:
+    """De-identify one accepted contribution into the room.
+
+    Raises: ReceiptError without the contribution's receipt; IntegrityError when the vault's file is not the
+    one that receipt describes.
+    """
+    reads = [contribution_dataset(charter, dataset)]
+    with recording(
+        house, charter, "deidentified", contribution, caller, job=f"deidentified.{dataset.id}", reads=reads
+    ) as run:
+        accepted = receipts.require(house.log, "contribution", contribution, charter_digest=charter.digest)
+        house.vault.check(contribution, accepted.outputs["vault"])
+        table = quote_name(table_name(contribution))
+        with house.room(charter.collaboration).open(also_read=[house.vault.path(contribution)]) as connection:
+            compiled = compile_deidentification(dataset, house.vault.reader(connection, contribution))
+            bind_key(connection, house.pseudonym_key(charter.collaboration))
+            connection.execute(f"CREATE OR REPLACE TABLE {table} AS {compiled.query}")
+            rows, mark = fingerprint(connection, table)
+        payload = DatasetDeidentified(
+            receipt=run.receipt(contribution, inputs=[accepted], outputs={"table": mark}),
+            dataset=dataset.id,
+            contribution=contribution,
+            table=table_name(contribution),
+            rows=rows,
+            techniques=compiled.techniques,
+        )
+        return run.complete(
+            payload, subject=contribution, writes=[deidentified_dataset(charter, dataset, rows)]
+        )
+
+
+def deidentified_dataset(
+    charter: Charter, dataset: Dataset, rows: int | None = None, *, assertions: tuple[Assertion, ...] = ()
+) -> LineageDataset:
+    """The de-identified table as lineage names it: one name per dataset, whatever the contribution."""
+    entity = ENTITIES[dataset.entity]
+    present = {field.attribute for field in dataset.fields}
+    return LineageDataset(
+        namespace=room_namespace(charter.collaboration),
+        name=f"deidentified.{dataset.id}",
+        columns=tuple(Column(name, type_) for name, type_ in entity.attributes.items() if name in present),
+        edges=deidentified_edges(dataset.id, dataset.fields),
+        rows=rows,
+        assertions=assertions,
+    )

@@ -1,0 +1,95 @@
+"""Stage 3: the suite is checked on the whole de-identified table; passing hands over the gate's receipt.
+
+A failed gate is recorded with every rule's answer and takes back an earlier pass of the same table; the room
+keeps using the last contribution that passed.
+"""
+
+from __future__ import annotations
+
+from orchestration.audit import receipts
+from orchestration.audit.events import GateCheck, GateFailed, GatePassed
+from orchestration.audit.lineage_datasets import Assertion
+from orchestration.charter.model import Charter, Dataset
+from orchestration.engine.duck import quote_name
+from orchestration.engine.fingerprint import fingerprint
+from orchestration.errors import IntegrityError, Reason
+from orchestration.house import House
+from orchestration.scope.expectations import compile_suite
+from orchestration.scope.gate import GateResult, run_gate
+from orchestration.stages.deidentify import deidentified_dataset, table_name
+from orchestration.stages.recorder import Caller, recording
+
+TABLE_CHANGED = Reason(
+    "room.table_changed",
+    "The de-identified table of {contribution} is not the one its receipt describes.",
+    "Run de-identification again for this contribution.",
+)
+
+
+def check(house: House, charter: Charter, dataset: Dataset, contribution: str, caller: Caller) -> GateResult:
+    """Run the gate of one de-identified contribution.
+
+    Returns: every rule's answer. `passed` is False for a failed gate, which is then recorded as failed.
+
+    Raises: ReceiptError without the receipt of de-identification; IntegrityError when the table changed
+    since; QualityGateError when the suite is empty or not understood.
+    """
+    suite = compile_suite(dataset, house.settings.expectations)
+    table = table_name(contribution)
+    reads = [deidentified_dataset(charter, dataset)]
+    with recording(
+        house, charter, "gate", contribution, caller, job=f"gate.{dataset.id}", reads=reads
+    ) as run:
+        made = receipts.require(house.log, "deidentified", contribution, charter_digest=charter.digest)
+        with house.room(charter.collaboration).open() as connection:
+            _, mark = fingerprint(connection, quote_name(table))
+            if mark != made.outputs["table"]:
+                raise IntegrityError(TABLE_CHANGED, contribution=contribution)
+            result = run_gate(connection, table, suite)
+        checks = tuple(
+            GateCheck(
+                rule=check.rule.rule,
+                expectation=check.rule.expectation,
+                column=check.rule.column,
+                severity=check.rule.severity,
+                passed=check.passed,
+            )
+            for check in result.checks
+        )
+        run.reads = [deidentified_dataset(charter, dataset, assertions=_assertions(result))]
+        if result.passed:
+            run.complete(
+                GatePassed(
+                    receipt=run.receipt(contribution, inputs=[made], outputs={"table": mark}),
+                    dataset=dataset.id,
+                    contribution=contribution,
+                    table=table,
+                    suite_digest=suite.digest,
+                    checks=checks,
+                ),
+                subject=contribution,
+            )
+        else:
+            names = ", ".join(check.rule.rule for check in result.failed)
+            run.refuse(
+                GateFailed(
+                    dataset=dataset.id,
+                    contribution=contribution,
+                    table=table,
+                    charter_digest=charter.digest,
+                    suite_digest=suite.digest,
+                    run_id=run.run_id,
+                    checks=checks,
+                ),
+                subject=contribution,
+                code="gate.failed",
+                message=f"Failed checks: {names}",
+            )
+    return result
+
+
+def _assertions(result: GateResult) -> tuple[Assertion, ...]:
+    return tuple(
+        Assertion(check.rule.rule, check.rule.expectation, check.passed, check.rule.column)
+        for check in result.checks
+    )

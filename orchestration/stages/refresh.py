@@ -1,0 +1,152 @@
+"""Stage 4: the room takes in what passed its gates and builds staging and intermediate tables from it.
+
+Every table it admits must show a gate receipt and still be the table that receipt vouches for. Tables of
+contributions that were replaced are dropped afterwards.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import duckdb
+from sqlalchemy import select
+
+from orchestration.audit import receipts, tables
+from orchestration.audit.events import RoomRefreshed
+from orchestration.audit.lineage_datasets import Column, admitted_edges, room_namespace
+from orchestration.audit.lineage_datasets import Dataset as LineageDataset
+from orchestration.audit.receipts import Receipt
+from orchestration.charter.entities import ENTITIES
+from orchestration.charter.model import Charter, Dataset
+from orchestration.computation.runner import REFRESH, DbtResult, build
+from orchestration.engine.duck import quote_name
+from orchestration.engine.fingerprint import fingerprint
+from orchestration.errors import IntegrityError, Reason, ReceiptError
+from orchestration.house import House
+from orchestration.scope.admission import AdmittedTable, compile_views
+from orchestration.stages.deidentify import deidentified_dataset, table_name
+from orchestration.stages.gate import TABLE_CHANGED
+from orchestration.stages.models import traced_models
+from orchestration.stages.recorder import Caller, recording
+
+NOTHING_PASSED = Reason(
+    "room.nothing_passed",
+    "No dataset of {collaboration} has passed its gate yet, so there is nothing to refresh the room with.",
+    "Contribute first: `glasshouse contribute`, then `glasshouse run`.",
+)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What dbt built, node by node, and the receipt of the room."""
+
+    result: DbtResult
+    receipt_id: str
+
+
+def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
+    """Admit every dataset's last gated contribution and rebuild the room.
+
+    Raises: ReceiptError when nothing passed or a receipt is missing; IntegrityError when a table is not the
+    one its receipt vouches for; ServiceError or QualityGateError when a model or its tests fail.
+    """
+    with recording(house, charter, "room", charter.collaboration, caller, job="room.refresh") as run:
+        passed = _passed(house, charter)
+        if not passed:
+            raise ReceiptError(NOTHING_PASSED, collaboration=charter.collaboration)
+        admitted: dict[str, list[AdmittedTable]] = defaultdict(list)
+        for dataset, receipt in passed:
+            attributes = {f.attribute for f in dataset.fields if f.attribute and f.technique.kind != "drop"}
+            admitted[dataset.entity].append(
+                AdmittedTable(dataset.id, receipt.subject, table_name(receipt.subject), frozenset(attributes))
+            )
+            run.reads.append(deidentified_dataset(charter, dataset))
+        room = house.room(charter.collaboration)
+        with room.open() as connection:
+            for _, receipt in passed:
+                _, mark = fingerprint(connection, quote_name(table_name(receipt.subject)))
+                if mark != receipt.outputs["table"]:
+                    raise IntegrityError(TABLE_CHANGED, contribution=receipt.subject)
+            for statement in compile_views(admitted):
+                connection.execute(statement)
+        with room.reserved():
+            result = build(house.settings, room.path, room.key, select=REFRESH)
+        with room.open() as connection:
+            _drop_replaced(connection, {receipt.subject for _, receipt in passed}, _in_flight(house, charter))
+        gates = [receipt for _, receipt in passed]
+        payload = RoomRefreshed(
+            receipt=run.receipt(charter.collaboration, inputs=gates),
+            tables={e: tuple(sorted(t.contribution for t in ts)) for e, ts in sorted(admitted.items())},
+            rows=dict(result.rows),
+        )
+        logged = run.complete(
+            payload,
+            subject=charter.collaboration,
+            writes=_admitted_datasets(charter, admitted),
+            steps=list(traced_models(house, charter, result).values()),
+        )
+    return Refreshed(result, logged.receipt_id)
+
+
+def current(house: House, charter: Charter) -> Receipt | None:
+    """The receipt of the room as it is, if it was ever refreshed under this charter."""
+    try:
+        return receipts.require(house.log, "room", charter.collaboration, charter_digest=charter.digest)
+    except ReceiptError:
+        return None
+
+
+def due(house: House, charter: Charter) -> set[str]:
+    """Contributions whose gate passed and which the room does not use yet."""
+    passed = {receipt.id for _, receipt in _passed(house, charter)}
+    room = current(house, charter)
+    return passed - set(room.inputs) if room else passed
+
+
+def _passed(house: House, charter: Charter) -> list[tuple[Dataset, Receipt]]:
+    """Each dataset whose gate passed, with the receipt of its newest such contribution."""
+    table = tables.datasets.c
+    query = select(table.dataset, table.contribution).where(table.collaboration == charter.collaboration)
+    with house.log.read() as connection:
+        newest = {row.dataset: row.contribution for row in connection.execute(query)}
+    return [
+        (
+            dataset,
+            receipts.require(house.log, "gate", newest[dataset.id], charter_digest=charter.digest),
+        )
+        for dataset in charter.datasets
+        if dataset.id in newest
+    ]
+
+
+def _in_flight(house: House, charter: Charter) -> set[str]:
+    """Accepted contributions whose gate has not spoken yet: their tables may be in the making."""
+    table = tables.contributions.c
+    query = select(table.contribution).where(
+        table.collaboration == charter.collaboration, table.status == "accepted", table.gate.is_(None)
+    )
+    with house.log.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def _drop_replaced(connection: duckdb.DuckDBPyConnection, used: set[str], in_flight: set[str]) -> None:
+    kept = {table_name(contribution) for contribution in used | in_flight}
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'room' AND schema_name = 'deidentified'"
+    ).fetchall()
+    for (name,) in rows:
+        if name not in kept:
+            connection.execute(f"DROP TABLE room.deidentified.{quote_name(name)}")
+
+
+def _admitted_datasets(charter: Charter, admitted: dict[str, list[AdmittedTable]]) -> list[LineageDataset]:
+    return [
+        LineageDataset(
+            namespace=room_namespace(charter.collaboration),
+            name=f"admitted.{entity}",
+            columns=tuple(Column(name, kind) for name, kind in ENTITIES[entity].attributes.items()),
+            edges=admitted_edges({f"deidentified.{t.dataset}": sorted(t.attributes) for t in tables_}),
+        )
+        for entity, tables_ in sorted(admitted.items())
+    ]

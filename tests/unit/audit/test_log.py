@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from audit_story import RUN, Desk, accepted, openlineage, refused, submitted
+from sqlalchemy import func, select
+
+from orchestration.audit import events as e
+from orchestration.audit import merkle
+from orchestration.audit import tables as t
+from orchestration.audit.log import AuditLog
+from orchestration.audit.projections import AlreadyRecordedError
+from orchestration.audit.verify import verify_log
+from orchestration.digests import digest_json
+from orchestration.errors import ConfigError, IntegrityError, ServiceError
+
+WRITER = """
+import sys
+from orchestration.audit.events import Event, OutputAccessed
+from orchestration.audit.log import AuditLog
+with AuditLog(sys.argv[1]) as log:
+    print("ready", flush=True)
+    for number in range(int(sys.argv[3])):
+        payload = OutputAccessed(release=f"{sys.argv[2]}-{number}", member="m", detail="full")
+        log.append(Event(collaboration="grocery", subject="s", actor="a", payload=payload))
+"""
+
+
+def writer(folder: Path, name: str, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, f"sqlite:///{folder / 'control.db'}", name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def opened(release: str) -> e.OutputAccessed:
+    return e.OutputAccessed(release=release, member="m", detail="full")
+
+
+def contents(log: AuditLog) -> dict[str, list[tuple[object, ...]]]:
+    with log.read() as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+            for table in t.metadata.tables.values()
+        }
+
+
+def test_events_are_numbered_from_zero_and_read_back(desk: Desk) -> None:
+    first, second = desk.say("r1", submitted()), desk.say("c1", refused())
+    assert (first.seq, second.seq, desk.log.size) == (0, 1, 2)
+    assert desk.log.event(1) == second
+    assert desk.log.events() == [first, second]
+    assert first.receipt_id == merkle.leaf_hash(first.event.leaf()).hex()
+
+
+def test_events_are_found_by_type_subject_collaboration_and_place(full_desk: Desk) -> None:
+    log = full_desk.log
+    assert [logged.event.type for logged in log.events("gate.passed")] == ["gate.passed"]
+    assert {logged.event.subject for logged in log.events(subject="r1")} == {"r1"}
+    assert log.events(collaboration="elsewhere") == []
+    assert [logged.seq for logged in log.events(after=2, limit=2)] == [3, 4]
+    assert [logged.seq for logged in log.events(limit=1, newest_first=True)] == [log.size - 1]
+
+
+def test_an_event_that_is_not_there_is_said_to_be_missing(desk: Desk) -> None:
+    with pytest.raises(ConfigError) as caught:
+        desk.log.event(0)
+    assert caught.value.code == "log.no_such_event"
+
+
+def test_roots_and_proofs_of_the_log_are_those_of_the_tree(full_desk: Desk) -> None:
+    log = full_desk.log
+    leaves = [merkle.leaf_hash(logged.leaf) for logged in log.events()]
+    for size in range(1, log.size + 1):
+        for seq in range(size):
+            proof = log.inclusion_proof(seq, size)
+            assert merkle.verify_inclusion(leaves[seq], seq, size, proof, log.root(size))
+        proof = log.consistency_proof(size)
+        assert merkle.verify_consistency(size, log.size, log.root(size), log.root(), proof)
+
+
+def test_what_cannot_be_projected_leaves_nothing_behind(desk: Desk) -> None:
+    desk.contribute("c1")
+    before = contents(desk.log)
+    with pytest.raises(AlreadyRecordedError) as caught:
+        desk.say("c2", accepted("c2", source=b"c1"), (openlineage("c2"),))
+    assert caught.value.code == "log.already_recorded"
+    assert contents(desk.log) == before
+
+
+def test_several_events_are_appended_together_or_not_at_all(desk: Desk) -> None:
+    good = e.Event(collaboration="grocery", subject="r1", actor="a", payload=submitted())
+    with pytest.raises(AlreadyRecordedError):
+        desk.log.append_many([good, good])
+    assert desk.log.size == 0
+    other = good.model_copy(update={"subject": "r2"})
+    assert [logged.seq for logged in desk.log.append_many([good, other])] == [0, 1]
+    assert desk.log.append_many([]) == []
+
+
+def test_an_event_commits_to_the_lineage_stored_with_it(desk: Desk) -> None:
+    rows = (openlineage("a"), openlineage("b"))
+    logged = desk.say("r1", submitted(), rows)
+    assert logged.event.lineage == digest_json(list(rows))
+    assert desk.log.event(0) == logged
+    assert desk.log.lineage() == desk.log.lineage(RUN) == list(rows)
+    assert desk.log.lineage("another run") == []
+
+
+def test_rebuilding_the_tables_changes_nothing(full_desk: Desk) -> None:
+    before = contents(full_desk.log)
+    full_desk.log.rebuild()
+    assert contents(full_desk.log) == before
+
+
+def test_rebuilding_mends_a_changed_table(full_desk: Desk) -> None:
+    before = contents(full_desk.log)
+    with full_desk.log.write() as connection:
+        connection.execute(t.releases.update().values(expires_at="2999"))
+        connection.execute(t.members.delete())
+    full_desk.log.rebuild()
+    assert contents(full_desk.log) == before
+
+
+def test_a_reader_cannot_write(full_desk: Desk) -> None:
+    before = contents(full_desk.log)
+    with pytest.raises(ServiceError), full_desk.log.read() as connection:
+        connection.execute(t.events.delete())
+    assert contents(full_desk.log) == before
+
+
+def test_a_reader_sees_one_moment(desk: Desk) -> None:
+    count = select(func.count()).select_from(t.events)
+    with desk.log.read() as connection:
+        before = connection.execute(count).scalar()
+        desk.say("r1", submitted())
+        assert connection.execute(count).scalar() == before
+    assert desk.log.size == 1
+
+
+def test_a_log_outlives_its_process(desk: Desk, tmp_path: Path) -> None:
+    logged = desk.say("r1", submitted())
+    with AuditLog(f"sqlite:///{tmp_path / 'control.db'}") as again:
+        assert again.events() == [logged]
+
+
+def test_threads_append_without_gaps(desk: Desk) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        logged = list(pool.map(lambda number: desk.say("s", opened(f"r{number}")), range(80)))
+    assert sorted(entry.seq for entry in logged) == list(range(80))
+    assert verify_log(desk.log, desk.checkpoints, desk.key.public).ok
+
+
+def test_processes_append_at_once_from_the_first_moment(tmp_path: Path) -> None:
+    writers = [writer(tmp_path, f"w{number}", 25) for number in range(5)]
+    for process in writers:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in writers] == [0] * 5
+    with AuditLog(f"sqlite:///{tmp_path / 'control.db'}") as log:
+        assert log.size == 125
+        assert verify_log(log, tmp_path / "checkpoints", {}).ok
+
+
+def test_a_killed_writer_leaves_no_half(tmp_path: Path) -> None:
+    sizes = []
+    for delay in (0.01, 0.05, 0.15):
+        process = writer(tmp_path, f"after {delay}", 100_000)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        with AuditLog(f"sqlite:///{tmp_path / 'control.db'}") as log:
+            assert verify_log(log, tmp_path / "checkpoints", {}).ok
+            sizes.append(log.size)
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] > 0
+
+
+def test_a_full_disk_is_told_as_such_and_keeps_what_was_there(desk: Desk) -> None:
+    desk.say("r1", submitted())
+    with desk.log.write() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    def fill() -> None:
+        for number in range(1000):
+            desk.say(f"{number}", refused("x" * 1000))
+
+    with pytest.raises(ServiceError) as caught:
+        fill()
+    assert caught.value.code == "storage.full"
+    assert verify_log(desk.log, desk.checkpoints, desk.key.public).ok
+
+
+def test_a_file_that_is_no_database_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "control.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(IntegrityError) as caught:
+        AuditLog(f"sqlite:///{tmp_path / 'control.db'}")
+    assert caught.value.code == "log.damaged"
+
+
+def test_a_database_that_cannot_be_opened_is_a_missing_service(tmp_path: Path) -> None:
+    (tmp_path / "control.db").mkdir()
+    with pytest.raises(ServiceError) as caught:
+        AuditLog(f"sqlite:///{tmp_path / 'control.db'}")
+    assert caught.value.code == "log.unavailable"
+
+
+def test_another_kind_of_database_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        AuditLog("postgresql://user:word@host/name")
+    assert caught.value.code == "log.unsupported_database"
+    assert "word" not in str(caught.value)
+
+
+def test_a_changed_event_is_never_handed_out(full_desk: Desk) -> None:
+    with full_desk.log.write() as connection:
+        leaf = connection.execute(select(t.events.c.leaf).where(t.events.c.seq == 2)).scalar_one()
+        changed = t.events.update().where(t.events.c.seq == 2)
+        connection.execute(changed.values(leaf=leaf.replace(b"retailer", b"retaileR")))
+    for read in (lambda: full_desk.log.event(2), full_desk.log.events):
+        with pytest.raises(IntegrityError) as caught:
+            read()
+        assert caught.value.code == "log.broken_event"
+
+
+def test_a_log_with_its_end_cut_off_does_not_grow_again(full_desk: Desk) -> None:
+    with full_desk.log.write() as connection:
+        connection.execute(t.events.delete().where(t.events.c.seq == full_desk.log.size - 1))
+    with pytest.raises(IntegrityError) as caught:
+        full_desk.say("r9", submitted())
+    assert caught.value.code == "log.broken_tree"

@@ -15,7 +15,8 @@ import click
 import typer.main
 
 import orchestration
-from orchestration import cli, errors
+from orchestration import cli
+from orchestration.errors import Reason
 from orchestration.settings import Settings
 
 FOLDER = Path(__file__).parent
@@ -30,7 +31,6 @@ def pages() -> dict[str, str]:
 
 def errors_page() -> str:
     """Every declared reason, grouped by the first word of its code."""
-    import_everything()
     parts = [
         "# Error codes\n",
         _NOTE,
@@ -38,7 +38,7 @@ def errors_page() -> str:
         "names of the charter, counts or digests; a message never holds a value of a row.\n",
     ]
     group = ""
-    for code, reason in errors.declared_reasons().items():
+    for code, reason in reasons().items():
         if code.partition(".")[0] != group:
             group = code.partition(".")[0]
             parts.append(f"\n## {group}\n")
@@ -93,19 +93,23 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             waiting = [(f"{path} {name}", each) for name, each in below.items()] + waiting
 
 
-def import_everything() -> None:
-    """Import every module of the package, so that each has declared its reasons."""
-    for module in pkgutil.walk_packages(orchestration.__path__, "orchestration."):
-        if module.name != _NEEDS_A_HOUSE:
-            importlib.import_module(module.name)
+def reasons() -> dict[str, Reason]:
+    """Every reason by its code. They stand at the top level of modules; other programs' reasons do not count."""
+    modules = [
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(orchestration.__path__, "orchestration.")
+        if module.name != _NEEDS_A_HOUSE
+    ]
+    found = {each.code: each for m in modules for each in vars(m).values() if isinstance(each, Reason)}
+    return dict(sorted(found.items()))
 
 
 def _parameter(parameter: click.Parameter) -> str:
-    if isinstance(parameter, click.Argument):
+    if parameter.param_type_name == "argument":
         name = (parameter.name or "").upper()
     else:
         name = ", ".join([*parameter.opts, *parameter.secondary_opts])
-    text = str(getattr(parameter, "help", None) or "").strip()
+    text = str(getattr(parameter, "help", None) or "").strip().replace("<", "\\<")
     needed = " Required." if parameter.required else ""
     return f"`{name}` {text}{needed}".strip()
 

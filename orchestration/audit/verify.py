@@ -112,7 +112,9 @@ def _events(connection: Connection, problems: list[Problem]) -> tuple[int, list[
     for row in connection.execute(select(t.events).order_by(t.events.c.seq)):
         problems += [Problem(f"event {seq}", "missing") for seq in range(following, row.seq)]
         if len(leaves) == row.seq:
-            leaves.append(merkle.leaf_hash(row.leaf))
+            # Text where bytes belong is tampering; it is reported below like any other content.
+            leaf = row.leaf if isinstance(row.leaf, bytes) else str(row.leaf).encode()
+            leaves.append(merkle.leaf_hash(leaf))
         following = row.seq + 1
         try:
             logged = logged_event(row)

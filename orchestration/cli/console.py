@@ -40,7 +40,7 @@ def table(
     )
     for column in columns:
         heading, justify = column if isinstance(column, tuple) else (column, "left")
-        grid.add_column(heading, justify=justify, header_style="dim")  # type: ignore[arg-type]
+        grid.add_column(heading, justify=justify, header_style="dim", overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         grid.add_row(*row)
     return grid

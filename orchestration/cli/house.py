@@ -137,8 +137,12 @@ def render_state(state: State) -> RenderableType:
             table(["Delivery", "From", "Refused because"], rows, title="Refused, sealed in quarantine"),
         ]
     if state.requests:
-        rows = [[r.request, r.template, r.requester, r.state] for r in state.requests]
-        parts += [Text(""), table(["Request", "Template", "By", "State"], rows, title="Requests")]
+        rows = [
+            [r.request, r.template, r.requester, r.state + (f"\n{r.code}" if r.code else "")]
+            for r in state.requests
+        ]
+        columns = ["Request", "Template", "By", "State"]
+        parts += [Text(""), table(columns, rows, title="Requests")]
     if state.releases:
         rows = [[r.release, r.template, r.until, ", ".join(r.receivers)] for r in state.releases]
         parts += [Text(""), table(["Release", "Template", "Until", "Receivers"], rows, title="Shelf")]

@@ -36,6 +36,7 @@ class RequestState:
     template: str
     requester: str
     state: str
+    code: str | None
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,7 @@ def _requests(house: House, charter: Charter) -> tuple[RequestState, ...]:
     query = select(tables.requests).where(table.collaboration == charter.collaboration).order_by(table.seq)
     with house.log.read() as connection:
         return tuple(
-            RequestState(
-                row.request,
-                row.template,
-                row.requester,
-                f"{row.status} ({row.code})" if row.code else str(row.status),
-            )
+            RequestState(row.request, row.template, row.requester, row.status, row.code)
             for row in connection.execute(query)
         )
 

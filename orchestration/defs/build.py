@@ -49,7 +49,6 @@ def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Defi
                 names.contribution_key(charter, dataset), names.deidentified_key(charter, dataset)
             ),
             description=f"Stages 1 to 3 of one delivery of {dataset.title}.",
-            tags=names.shared_tags(charter),
         )
         for dataset in charter.datasets
     }
@@ -58,7 +57,6 @@ def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Defi
         names.refresh_job_name(charter),
         selection=dg.AssetSelection.assets(room),
         description="Stage 4: the room takes in what passed its gates.",
-        tags=names.shared_tags(charter),
     )
     request_jobs = {
         template.id: dg.define_asset_job(
@@ -70,7 +68,6 @@ def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Defi
                 )
             ),
             description=f"Stages 5 to 7 of one request for {template.title}.",
-            tags=names.shared_tags(charter),
         )
         for template in templates
     }

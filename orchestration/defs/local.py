@@ -22,7 +22,7 @@ from orchestration.defs.names import (
     request_job_name,
     requests_name,
 )
-from orchestration.defs.resources import REQUEST_TAG
+from orchestration.defs.resources import REQUEST_TAG, WORK_TAG
 from orchestration.defs.sensors import run_tags
 from orchestration.house import House
 from orchestration.stages import landing, refresh, request
@@ -80,6 +80,7 @@ class LocalRuns:
             waiting.dataset.id,
             "intake",
             partition=(deliveries_name(charter, waiting.dataset), waiting.delivery),
+            tags={WORK_TAG: f"{waiting.dataset.id}/{waiting.delivery}"},
         )
 
     def refresh(self, charter: Charter) -> Step:
@@ -96,7 +97,7 @@ class LocalRuns:
             request_id,
             "request",
             partition=(requests_name(charter, template), request_id),
-            tags={REQUEST_TAG: request_id},
+            tags={REQUEST_TAG: request_id, WORK_TAG: request_id},
         )
 
     def _run(

@@ -23,6 +23,7 @@ REASON_TAG = "glasshouse/justification"
 COLLABORATION_TAG = "glasshouse/collaboration"
 CHARTER_TAG = "glasshouse/charter"
 REQUEST_TAG = "glasshouse/request"
+WORK_TAG = "glasshouse/work"
 
 
 class HouseResource(dg.ConfigurableResource["HouseResource"]):

@@ -1,12 +1,11 @@
 """What starts work without a click: deliveries that landed, gates that passed, requests that were permitted.
 
-Each sensor reads our folders and our log, never Dagster's event storage, which anyone with its port can
-write. Run keys name the thing to do, so nothing is started twice.
+Each sensor reads our folders and our log to know what there is to do, never Dagster's event storage, which
+anyone with its port can write. Of Dagster it asks only whether that work is being done already: work whose
+run was killed is started again, a few times.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import dagster as dg
 
@@ -17,12 +16,22 @@ from orchestration.defs.names import (
     request_job_name,
     requests_name,
 )
-from orchestration.defs.resources import ACTOR_TAG, CHARTER_TAG, COLLABORATION_TAG, REASON_TAG, REQUEST_TAG
+from orchestration.defs.resources import (
+    ACTOR_TAG,
+    CHARTER_TAG,
+    COLLABORATION_TAG,
+    REASON_TAG,
+    REQUEST_TAG,
+    WORK_TAG,
+)
 from orchestration.digests import digest_json
 from orchestration.house import OPERATOR, House
 from orchestration.settings import load_settings
 from orchestration.stages import landing, refresh, request
 from orchestration.stages.recorder import Caller
+
+
+_MOST_ATTEMPTS = 3
 
 
 def landing_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
@@ -35,7 +44,7 @@ def landing_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Deliveries in the landing folders of the participants.",
     )
-    def on_landing() -> dg.SensorResult | dg.SkipReason:
+    def on_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with House.opened(load_settings()) as house:
             caller = Caller(OPERATOR, "Found in the landing folder.")
             waiting = landing.sort(house, charter, caller)
@@ -46,10 +55,11 @@ def landing_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
                 dg.RunRequest(
                     job_name=intake_job_name(charter, each.dataset),
                     partition_key=each.delivery,
-                    run_key=f"{each.dataset.id}/{each.delivery}",
-                    tags=run_tags(charter, OPERATOR, "Found in the landing folder."),
+                    run_key=key,
+                    tags=run_tags(charter, OPERATOR, "Found in the landing folder.") | {WORK_TAG: work},
                 )
                 for each in waiting
+                if (key := _attempt(context.instance, work := f"{each.dataset.id}/{each.delivery}"))
             ],
             dynamic_partitions_requests=[
                 dg.DynamicPartitionsDefinition(name=deliveries_name(charter, each.dataset)).build_add_request(
@@ -72,18 +82,20 @@ def refresh_sensor(charter: Charter, job: dg.UnresolvedAssetJobDefinition) -> dg
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Contributions that passed their gate and are not in the room yet.",
     )
-    def on_gates() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    def on_gates(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with House.opened(load_settings()) as house:
             if landing.is_waiting(house, charter):
-                yield dg.SkipReason("Deliveries are still on their way in.")
-                return
+                return dg.SkipReason("Deliveries are still on their way in.")
             due = refresh.due(house, charter)
         if not due:
-            yield dg.SkipReason("The room is up to date.")
-            return
-        yield dg.RunRequest(
-            run_key=digest_json([*sorted(due)]),
-            tags=run_tags(charter, OPERATOR, "Contributions passed their gates."),
+            return dg.SkipReason("The room is up to date.")
+        work = f"refresh/{digest_json([*sorted(due)])[7:23]}"
+        key = _attempt(context.instance, work)
+        if key is None:
+            return dg.SkipReason("A refresh is running, or was tried several times: see its runs.")
+        return dg.RunRequest(
+            run_key=key,
+            tags=run_tags(charter, OPERATOR, "Contributions passed their gates.") | {WORK_TAG: work},
         )
 
     return on_gates
@@ -99,7 +111,7 @@ def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests that the charter permits and nobody has run yet.",
     )
-    def on_requests() -> dg.SensorResult | dg.SkipReason:
+    def on_requests(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with House.opened(load_settings()) as house:
             if refresh.current(house, charter) is None:
                 return dg.SkipReason("The room has not been refreshed yet.")
@@ -111,11 +123,12 @@ def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
                 dg.RunRequest(
                     job_name=request_job_name(charter, each.template),
                     partition_key=each.id,
-                    run_key=each.id,
+                    run_key=key,
                     tags=run_tags(charter, each.requester, f"Purpose: {each.purpose}")
-                    | {REQUEST_TAG: each.id},
+                    | {REQUEST_TAG: each.id, WORK_TAG: each.id},
                 )
                 for each in permitted
+                if (key := _attempt(context.instance, each.id))
             ],
             dynamic_partitions_requests=[
                 dg.DynamicPartitionsDefinition(name=requests_name(charter, each.template)).build_add_request(
@@ -126,6 +139,14 @@ def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
         )
 
     return on_requests
+
+
+def _attempt(instance: dg.DagsterInstance, work: str) -> str | None:
+    """The run key of the next attempt; None while one is running, or after too many."""
+    runs = instance.get_runs(dg.RunsFilter(tags={WORK_TAG: work}))
+    if any(not run.is_finished for run in runs) or len(runs) >= _MOST_ATTEMPTS:
+        return None
+    return f"{work}#{len(runs) + 1}"
 
 
 def run_tags(charter: Charter, actor: str, reason: str) -> dict[str, str]:

@@ -14,27 +14,23 @@ from pathlib import Path
 import duckdb
 
 from orchestration.engine.extension import load_httpfs
+from orchestration.engine.scratch import scratch
 from orchestration.settings import Settings
 
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory database with memory limit and encrypted spill files; not yet confined."""
-    scratch = settings.root / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-    connection = duckdb.connect()
-    try:
+    with scratch(settings.root / "tmp") as spill, duckdb.connect() as connection:
         load_httpfs(connection)
         connection.execute(f"SET memory_limit = {quote_text(settings.duckdb_memory)}")
-        connection.execute(f"SET temp_directory = {quote_text(str(scratch))}")
+        connection.execute(f"SET temp_directory = {quote_text(str(spill))}")
         connection.execute("SET temp_file_encryption = true")
         # Row order carries no meaning here, and keeping it costs memory on large writes.
         connection.execute("SET preserve_insertion_order = false")
         if settings.duckdb_threads:
             connection.execute(f"SET threads = {settings.duckdb_threads:d}")
         yield connection
-    finally:
-        connection.close()
 
 
 def confine(

@@ -14,7 +14,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     On any error the temporary file is removed, so a full disk gets its space back.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = partial(path)
     temporary.unlink(missing_ok=True)
     try:
         yield temporary
@@ -23,6 +23,11 @@ def replacing(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def partial(path: Path) -> Path:
+    """Where `replacing` keeps the unfinished file; a killed process leaves it there."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:

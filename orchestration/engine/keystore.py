@@ -16,8 +16,9 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from filelock import FileLock
 
-from orchestration.engine.files import write_durably
+from orchestration.engine.files import sync, write_durably
 from orchestration.errors import ConfigError, IntegrityError, Reason, ServiceError
 from orchestration.settings import Settings
 
@@ -53,24 +54,28 @@ class KeyStore:
         self._folder = settings.root / "keys"
         self._master_file = settings.root / "master.key"
         self._from_environment = settings.master_key
+        self._lock = FileLock(self._folder / ".lock", mode=0o600)
 
     def initialize(self) -> None:
         """Make the key folder, and a master key unless the environment provides one."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self._from_environment is None and not self._master_file.exists():
-            write_durably(self._master_file, base64.b64encode(secrets.token_bytes(32)), mode=0o600)
+        with self._lock:
+            if self._from_environment is None and not self._master_file.exists():
+                write_durably(self._master_file, base64.b64encode(secrets.token_bytes(32)), mode=0o600)
 
     def create(self, name: str, secret: bytes | None = None) -> bytes:
         """The secret called `name`: the existing one, else `secret`, else 32 fresh random bytes."""
-        if self._path(name).exists():
-            return self.secret(name)
-        value = secret if secret is not None else secrets.token_bytes(32)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = nonce + AESGCM(self._master()).encrypt(nonce, value, name.encode())
         path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(path, sealed, mode=0o600)
-        return value
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Two processes may come for the same key; the second must get the first one's.
+            with self._lock:
+                if not path.exists():
+                    value = secret if secret is not None else secrets.token_bytes(32)
+                    nonce = secrets.token_bytes(_NONCE_BYTES)
+                    sealed = nonce + AESGCM(self._master()).encrypt(nonce, value, name.encode())
+                    write_durably(path, sealed, mode=0o600)
+        return self.secret(name)
 
     def secret(self, name: str) -> bytes:
         """The secret called `name`.
@@ -95,6 +100,7 @@ class KeyStore:
                 file.write(secrets.token_bytes(path.stat().st_size))
                 os.fsync(file.fileno())
             path.unlink()
+            sync(path.parent)
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

@@ -6,21 +6,29 @@ travels as a bound parameter only. Quarantined rows rest here too, under the con
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+from filelock import FileLock, Timeout
 
 from orchestration.digests import digest_file
 from orchestration.engine.duck import quote_text
-from orchestration.engine.files import replacing
+from orchestration.engine.files import partial, replacing
 from orchestration.engine.keystore import KeyStore
-from orchestration.errors import IntegrityError, Reason
+from orchestration.errors import IntegrityError, Reason, ServiceError
 from orchestration.settings import Settings
 
 CHANGED = Reason(
     "vault.changed",
     "The stored file of contribution {contribution} is not the one its receipt describes.",
     "Restore the vault from its backup, or ask the steward for a new delivery.",
+)
+BUSY = Reason(
+    "vault.busy",
+    "Another delivery has been on its way into the vault for longer than this one may wait.",
+    "Wait for it to finish (`glasshouse status`), then rerun.",
 )
 
 
@@ -30,6 +38,23 @@ class Vault:
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self.folder = settings.root / "vault"
         self._keys = keys
+        self._lock = FileLock(self.folder / ".lock", timeout=settings.room_wait_seconds)
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Hold the vault's single writer's place: the same file delivered twice at once gets one name.
+
+        Raises: ServiceError (`vault.busy`) after the configured wait.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ServiceError(BUSY) from None
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     @staticmethod
     def key_id(contribution: str) -> str:
@@ -52,6 +77,13 @@ class Vault:
                 [key],
             ).fetchone()
         return int(row[0]) if row else 0
+
+    def discard(self, contribution: str) -> None:
+        """Remove what an attempt that came to nothing left here, its key included."""
+        for path in (self.path(contribution), self.rejects_path(contribution)):
+            path.unlink(missing_ok=True)
+            partial(path).unlink(missing_ok=True)
+        self._keys.destroy(self.key_id(contribution))
 
     def reader(self, connection: duckdb.DuckDBPyConnection, contribution: str) -> str:
         """A SQL table expression over the contribution; binds its key as a variable of the connection."""

@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from orchestration.audit.events import timestamp
 from orchestration.audit.lineage_graph import LineageGraph, build_graph
 from orchestration.charter.model import Charter
 from orchestration.errors import ConfigError, GlasshouseError, IntegrityError, Reason, public
@@ -109,7 +110,8 @@ class _Portal:
                 **asdict(found),
                 "log": {
                     **asdict(head(self._house)),
-                    "verified_at": health.at.isoformat(),
+                    "verified_at": timestamp(health.at),
+                    "sealed": verification.sealed,
                     "ok": verification.ok,
                     "counts": [asdict(count) for count in verification.counts],
                     "problems": [asdict(problem) for problem in verification.problems],
@@ -203,7 +205,7 @@ class _Portal:
             logged=logged,
             row=journal.row_of(logged),
             document=logged.event.model_dump(mode="json"),
-            proof=journal.prove(self._house.log, logged),
+            proof=journal.prove(self._house, logged),
             size=self._house.log.size,
             json=f"/log/{logged.seq}.json",
             csv=None,
@@ -211,7 +213,7 @@ class _Portal:
 
     def event_json(self, request: Request) -> Response:
         logged = self._house.log.event(request.path_params["seq"])
-        return json_response(journal.proof_document(logged, journal.prove(self._house.log, logged)))
+        return json_response(journal.proof_document(logged, journal.prove(self._house, logged)))
 
     # --- errors
 

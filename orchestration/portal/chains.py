@@ -159,8 +159,10 @@ def _gate(records: Records, contribution: str) -> Step:
     failed = records.gates.get(contribution)
     if found is not None:
         logged, payload = found
-        fact = f"{sum(check.passed for check in payload.checks)}/{len(payload.checks)} checks"
-        return _passed(logged, "gate", "passed", fact)
+        passed = sum(check.passed for check in payload.checks)
+        warnings = len(payload.checks) - passed  # nothing worse may fail in a gate that passed
+        facts = f"{passed}/{len(payload.checks)} checks", _plural(warnings, "warning") if warnings else ""
+        return _passed(logged, "gate", "passed", *facts)
     if failed is not None and isinstance(failed.event.payload, e.GateFailed):
         checks = failed.event.payload.checks
         fact = f"{sum(not check.passed for check in checks)} of {len(checks)} checks failed"

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 
-from sqlalchemy import func, select
-
 from orchestration.audit import merkle
-from orchestration.audit import tables as t
 from orchestration.audit.events import now
 from orchestration.audit.log import current_size, reader
 from orchestration.audit.verify import Verification, verify_log
@@ -25,19 +22,17 @@ _KEEP_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Head:
-    """`size` events under the tree head `root` (hex); the newest checkpoint covers `signed` of them."""
+    """`size` events under the tree head `root` (hex)."""
 
     size: int
     root: str
-    signed: int
 
 
 def head(house: House) -> Head:
     """The present head, read in one consistent view."""
     with house.log.read() as connection:
         size = current_size(connection)
-        signed = connection.execute(select(func.max(t.checkpoints.c.size))).scalar() or 0
-        return Head(size, merkle.root(size, reader(connection)).hex(), signed)
+        return Head(size, merkle.root(size, reader(connection)).hex())
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,11 @@ from sqlalchemy import ColumnElement, func, select
 
 from orchestration.audit import checkpoint, merkle
 from orchestration.audit import tables as t
+from orchestration.audit.checkpoint import Checkpoint
 from orchestration.audit.events import Handover, timestamp
 from orchestration.audit.log import AuditLog, LoggedEvent, logged_event
+from orchestration.errors import IntegrityError
+from orchestration.house import House
 
 PAGE = 50
 _BATCH = 1000
@@ -121,24 +124,33 @@ def document_of(logged: LoggedEvent) -> dict[str, Any]:
     return {"seq": logged.seq, "receipt": logged.receipt_id, "event": logged.event.model_dump(mode="json")}
 
 
-def prove(log: AuditLog, logged: LoggedEvent) -> Proof:
-    """The inclusion proof against the newest checkpoint that covers the event, else the current tree head.
+def prove(house: House, logged: LoggedEvent) -> Proof:
+    """The inclusion proof against the newest checkpoint if it covers the event, else the present tree head.
 
-    Reads only: unlike `audit.evidence` it signs nothing.
+    Reads only: unlike `audit.evidence` it signs nothing. A checkpoint that the operator did not sign counts
+    as none; the overview says that it is there.
     """
-    newest = select(t.checkpoints.c.note).order_by(t.checkpoints.c.size.desc()).limit(1)
-    with log.read() as connection:
-        note = connection.execute(newest).scalar()
-    head = checkpoint.parse(note) if note is not None else None
-    if head is not None and head.size > logged.seq:
-        size, root = head.size, head.root
+    log = house.log
+    head = _newest_checkpoint(house)
+    if head is not None and logged.seq < head.size <= log.size:
+        size, root, note = head.size, head.root, head.note
     else:
-        note, size = None, log.size
+        size, note = log.size, None
         root = log.root(size)
     path = log.inclusion_proof(logged.seq, size)
     leaf = merkle.leaf_hash(logged.leaf)
     holds = merkle.verify_inclusion(leaf, logged.seq, size, path, root)
     return Proof(logged.seq, size, root.hex(), leaf.hex(), tuple(each.hex() for each in path), holds, note)
+
+
+def _newest_checkpoint(house: House) -> Checkpoint | None:
+    newest = select(t.checkpoints.c.note).order_by(t.checkpoints.c.size.desc()).limit(1)
+    with house.log.read() as connection:
+        note = connection.execute(newest).scalar()
+    try:
+        return None if note is None else checkpoint.verify(note, house.operator.public)
+    except IntegrityError:
+        return None
 
 
 def proof_document(logged: LoggedEvent, proof: Proof) -> dict[str, Any]:

@@ -28,14 +28,29 @@ COLUMN_TYPE = Reason(
 )
 
 
+REASON = "quarantined: why"  # no field of a charter can have this name, nor "typed:…"
+_EXACT = {"DOUBLE": "1e-15", "FLOAT": "1e-7"}  # relative error of a number that was written with two places
+
+_DAY = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+_CLOCK = "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
+_ZONE = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_PATTERNS = {
+    "integer": "[+-]?[0-9]{1,19}",
+    "decimal": "[+-]?[0-9]{1,10}([.][0-9]{1,2}0{0,16})?",
+    "date": _DAY,
+    "timestamp": f"{_DAY}([T ]{_CLOCK}{_ZONE}?)?",
+}
+
+
 @dataclass(frozen=True)
 class Intake:
-    """SQL of one delivery: `kept` are typed rows, `rejected` the raw ones with a `reason` column.
+    """SQL of one delivery: `kept` are typed rows, `rejected` the raw ones with a column `REASON`.
 
-    `reasons` counts the rejected by reason. `dropped` is how many undeclared columns the file had; their
+    `rows` counts all rows, `reasons` the rejected by reason. `dropped` is how many undeclared columns the file had; their
     names are not kept, because a file without a header shows its first customer there.
     """
 
+    rows: str
     kept: str
     rejected: str
     reasons: str
@@ -55,7 +70,7 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
     if nested:
         raise ContributionError(COLUMN_TYPE, columns=", ".join(nested))
 
-    raw = ", ".join(f"{source.columns[f.name]} AS {quote_name(f.name)}" for f in present)
+    raw = ", ".join(f"{_raw(source, f)} AS {quote_name(f.name)}" for f in present)
     typed = ", ".join(f"{_typed(f, source.types[f.name])} AS {quote_name(_typed_name(f))}" for f in present)
     checked = f"SELECT *, {typed} FROM (SELECT {raw} FROM {source.relation})"
     reason = _reason(present)
@@ -67,8 +82,9 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
     )
     texts = ", ".join(f"CAST({quote_name(f.name)} AS VARCHAR) AS {quote_name(f.name)}" for f in present)
     return Intake(
+        rows=f"SELECT count(*) FROM {source.relation}",
         kept=f"SELECT {kept_columns} FROM ({checked}) WHERE {reason} IS NULL",
-        rejected=f"SELECT {reason} AS reason, {texts} FROM ({checked}) WHERE {reason} IS NOT NULL",
+        rejected=f"SELECT {reason} AS {quote_name(REASON)}, {texts} FROM ({checked}) WHERE {reason} IS NOT NULL",
         reasons=f"SELECT reason, count(*) FROM (SELECT {reason} AS reason FROM ({checked}))"
         " WHERE reason IS NOT NULL GROUP BY reason",
         dropped=len(source.columns) - len(present),
@@ -76,33 +92,44 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
 
 
 def _typed_name(field: Field) -> str:
-    return f"typed {field.name}"
+    return f"typed:{field.name}"
+
+
+def _raw(source: Source, field: Field) -> str:
+    """The column as it came; an empty text is no value, in Parquet as in CSV."""
+    column = source.columns[field.name]
+    return f"nullif({column}, '')" if source.types[field.name] == "VARCHAR" else column
 
 
 def _typed(field: Field, source_type: str) -> str:
-    """The field's value in the charter's type, or NULL when it does not have it."""
+    """The field's value in the charter's type, or NULL when it does not have it exactly."""
     name = quote_name(field.name)
-    sql_type = field.sql_type
     if field.type == "string":
         # A float identifier would print as '1029.0' in one file and '1029' in the next.
-        if source_type in ("DOUBLE", "FLOAT"):
+        if source_type in _EXACT:
             return f"CASE WHEN {name} = trunc({name}) THEN CAST(TRY_CAST({name} AS HUGEINT) AS VARCHAR) END"
         return f"CAST({name} AS VARCHAR)"
-    if field.type == "integer":
-        # A bare cast rounds '1.5' to 2 and reads '0x10' as 16.
-        if source_type == "VARCHAR":
-            return (
-                f"CASE WHEN regexp_full_match(trim({name}), '[+-]?[0-9]{{1,19}}')"
-                f" THEN TRY_CAST({name} AS BIGINT) END"
-            )
-        if source_type in ("DOUBLE", "FLOAT") or source_type.startswith("DECIMAL"):
-            return f"CASE WHEN {name} = trunc({name}) THEN TRY_CAST({name} AS BIGINT) END"
-    if field.type == "decimal" and source_type == "VARCHAR":
-        return (
-            f"CASE WHEN regexp_full_match(trim({name}), '[+-]?[0-9]{{1,10}}([.][0-9]{{1,6}})?')"
-            f" THEN TRY_CAST({name} AS {sql_type}) END"
-        )
-    return f"TRY_CAST({name} AS {sql_type})"
+    condition = _readable(field, name, source_type)
+    cast = f"TRY_CAST({name} AS {field.sql_type})"
+    return f"CASE WHEN {condition} THEN {cast} END" if condition else cast
+
+
+def _readable(field: Field, name: str, source_type: str) -> str | None:
+    """What a bare cast would let through: it rounds '1.5', reads '0x10', 'epoch' and 'infinity'."""
+    if source_type == "VARCHAR":
+        pattern = _PATTERNS.get(field.type)
+        return f"regexp_full_match(trim({name}), '{pattern}')" if pattern else None
+    if source_type.startswith(("DATE", "TIMESTAMP")):
+        return f"isfinite({name})"
+    if field.type == "integer" and source_type.startswith(("DOUBLE", "FLOAT", "DECIMAL")):
+        return f"{name} = trunc({name})"
+    if field.type == "decimal" and source_type in _EXACT:
+        return f"abs({name} - round({name}, 2)) <= 1e-5 + abs({name}) * {_EXACT[source_type]}"
+    if field.type == "decimal" and source_type.startswith("DECIMAL"):
+        return f"{name} = round({name}, 2)"
+    if field.type == "boolean" and source_type != "BOOLEAN":
+        return f"{name} IN (0, 1)"
+    return None
 
 
 def _reason(fields: list[Field]) -> str:
@@ -111,7 +138,8 @@ def _reason(fields: list[Field]) -> str:
     for field in fields:
         raw, typed = quote_name(field.name), quote_name(_typed_name(field))
         if field.required:
-            tests.append((f"{raw} IS NULL", "required"))
+            blank = f" OR trim({typed}) = ''" if field.type == "string" else ""
+            tests.append((f"{raw} IS NULL{blank}", "required"))
         tests.append((f"{raw} IS NOT NULL AND {typed} IS NULL", "type"))
         if field.max_length is not None:
             tests.append((f"length({typed}) > {field.max_length:d}", "too_long"))

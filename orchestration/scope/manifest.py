@@ -36,6 +36,11 @@ UNSIGNED = Reason(
     "The manifest carries no valid signature of a steward.",
     "Sign the delivery with the steward's key: `glasshouse contribute --key FILE`.",
 )
+IS_LINK = Reason(
+    "contribution.link",
+    "The delivery, or a file in it, is a symbolic link; what it points to was not read.",
+    "Deliver the files themselves.",
+)
 BAD_DELIVERY_NAME = Reason(
     "contribution.delivery_name",
     "A delivery is a folder named with letters, digits, '.', '_' and '-', at most 80 of them.",
@@ -88,11 +93,14 @@ def check_delivery_name(name: str) -> str:
 def read_envelope(delivery: Path) -> dict[str, Any]:
     """The envelope in the delivery folder, unchecked.
 
-    Raises: ContributionError (`contribution.no_manifest`).
+    Raises: ContributionError (`contribution.no_manifest`, `contribution.link`).
     """
     path = delivery / MANIFEST_FILE
+    if delivery.is_symlink() or path.is_symlink():
+        raise ContributionError(IS_LINK)
     try:
-        if path.is_symlink() or path.stat().st_size > _LARGEST_MANIFEST:
+        # Anything but a regular file, a pipe for one, could keep the reader waiting for ever.
+        if not path.is_file() or path.stat().st_size > _LARGEST_MANIFEST:
             raise ContributionError(NO_MANIFEST)
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -106,7 +114,7 @@ def claimed_manifest(envelope: dict[str, Any]) -> Manifest:
     """What the manifest claims, before its signature was checked: only to know whose key must fit."""
     try:
         claims = unsafe_payload(envelope, kind="manifest")
-    except GlasshouseError:
+    except (GlasshouseError, RecursionError):
         raise ContributionError(UNSIGNED) from None
     try:
         return Manifest.model_validate(claims)

@@ -16,7 +16,7 @@ import duckdb
 
 from orchestration.engine.duck import quote_name, quote_text
 from orchestration.errors import ContributionError, Reason
-from orchestration.scope.manifest import Manifest
+from orchestration.scope.manifest import IS_LINK, Manifest
 
 NO_FILE = Reason(
     "contribution.no_file",
@@ -63,7 +63,7 @@ _LONGEST_LINE = 1 << 20
 _CHUNK = 1 << 20
 _SCALARS = frozenset(
     "VARCHAR BIGINT INTEGER SMALLINT TINYINT HUGEINT UBIGINT UINTEGER USMALLINT UTINYINT"
-    " DOUBLE FLOAT BOOLEAN DATE TIMESTAMP".split()
+    " DOUBLE FLOAT BOOLEAN DATE TIMESTAMP UUID".split()
 )
 
 
@@ -89,10 +89,12 @@ def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
     Args:
         limit: the charter's maximum size in bytes.
 
-    Raises: ContributionError (`no_file`, `too_large`, `empty`, `wrong_digest`, `nul_bytes`, `encoding`).
+    Raises: ContributionError (`link`, `no_file`, `too_large`, `empty`, `wrong_digest`, `nul_bytes`, `encoding`).
     """
     path = delivery / manifest.file
-    if path.is_symlink() or not path.is_file():
+    if path.is_symlink():
+        raise ContributionError(IS_LINK)
+    if not path.is_file():
         raise ContributionError(NO_FILE)
     size = path.stat().st_size
     if size > limit:
@@ -125,15 +127,21 @@ def open_source(connection: duckdb.DuckDBPyConnection, path: Path, format_: str)
     relation = f"read_parquet({quote_text(str(path))})"
     try:
         rows = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        names = connection.execute(
+            f"SELECT path_in_schema FROM parquet_metadata({quote_text(str(path))}) WHERE row_group_id = 0"
+        ).fetchall()
     except duckdb.Error:
         raise ContributionError(MALFORMED, format="Parquet") from None
+    if len(set(names)) != len(names):  # the reader would only rename the second one
+        raise ContributionError(DUPLICATE_COLUMNS)
     return Source(relation, {r[0]: quote_name(r[0]) for r in rows}, {r[0]: r[1] for r in rows})
 
 
 def _open_csv(path: Path) -> Source:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader([file.readline(_LONGEST_LINE)], strict=True), [])
+            lines = iter(lambda: file.readline(_LONGEST_LINE), "")  # in quotes, a header may span lines
+            header = next(csv.reader(lines, strict=True), [])
     except UnicodeDecodeError:
         raise ContributionError(ENCODING, found="its first line is not valid UTF-8") from None
     except csv.Error:

@@ -1,7 +1,8 @@
-"""Before stage 1: which deliveries wait in the landing folders, and which dataset each one is for.
+"""Before stage 1: which deliveries wait for intake, and which dataset each one is for.
 
 A folder without a manifest is still being delivered. A folder that can be given to no dataset is refused
-here, on record, because no asset would ever pick it up.
+here, on record, because no asset would ever pick it up. A delivery that was accepted, and whose run was then
+killed before the gate spoke, waits as well: running it again does the rest.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import select
+
+from orchestration.audit import tables
 from orchestration.charter.model import Charter, Dataset
 from orchestration.errors import ContributionError
 from orchestration.house import House
@@ -26,8 +30,8 @@ class Waiting:
 
 
 def sort(house: House, charter: Charter, caller: Caller) -> list[Waiting]:
-    """Deliveries ready for intake, oldest name first; hopeless ones are refused and sealed."""
-    found = []
+    """Deliveries to run, unfinished ones first; hopeless ones are refused and sealed."""
+    found = _unfinished(house, charter)
     for participant, folder in _complete(house, charter):
         try:
             check_delivery_name(folder.name)
@@ -38,8 +42,8 @@ def sort(house: House, charter: Charter, caller: Caller) -> list[Waiting]:
 
 
 def is_waiting(house: House, charter: Charter) -> bool:
-    """Whether any complete delivery is still in a landing folder."""
-    return bool(_complete(house, charter))
+    """Whether any delivery has yet to be taken in, or has not come as far as its gate."""
+    return bool(_complete(house, charter) or _unfinished(house, charter))
 
 
 def _complete(house: House, charter: Charter) -> list[tuple[str, Path]]:
@@ -49,3 +53,16 @@ def _complete(house: House, charter: Charter) -> list[tuple[str, Path]]:
         for folder in sorted(house.landing(charter.collaboration, participant.id).glob("[!.]*"))
         if (folder / MANIFEST_FILE).exists()
     ]
+
+
+def _unfinished(house: House, charter: Charter) -> list[Waiting]:
+    """Accepted deliveries whose gate has not spoken, in the order they were accepted."""
+    table = tables.contributions.c
+    query = (
+        select(table.dataset, table.delivery)
+        .where(table.collaboration == charter.collaboration, table.status == "accepted", table.gate.is_(None))
+        .order_by(table.seq)
+    )
+    with house.log.read() as connection:
+        rows = connection.execute(query).all()
+    return [Waiting(charter.dataset(row.dataset), row.delivery) for row in rows]

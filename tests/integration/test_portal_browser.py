@@ -19,11 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "portal"))
-
-from portal_house import populated_house
-
 from orchestration.settings import PROJECT_ROOT, child_environment
+from tests.unit.portal.portal_house import populated_house
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (

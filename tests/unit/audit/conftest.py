@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from audit_story import CHARTER, Desk
+from tests.unit.audit.audit_story import CHARTER, Desk
 
 from orchestration.audit import events as e
 from orchestration.audit.checkpoint import make

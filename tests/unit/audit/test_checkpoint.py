@@ -4,7 +4,7 @@ import base64
 import hashlib
 
 import pytest
-from audit_story import Desk, submitted
+from tests.unit.audit.audit_story import Desk, submitted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from orchestration.audit import checkpoint, merkle

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from audit_story import accepted, gate_passed, receipt, submitted
+from tests.unit.audit.audit_story import accepted, gate_passed, receipt, submitted
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from lineage_house import COLLABORATION, house_events
+from tests.unit.audit.lineage_house import COLLABORATION, house_events
 
 from orchestration.audit import events as e
 from orchestration.audit.forward import Forwarded, forward, lineage_file

@@ -13,7 +13,16 @@ from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from lineage_house import CELLS_SQL, CHARTER, PARENT, RECEIPT, STAGING_SQL, datasets, house_events, run
+from tests.unit.audit.lineage_house import (
+    CELLS_SQL,
+    CHARTER,
+    PARENT,
+    RECEIPT,
+    STAGING_SQL,
+    datasets,
+    house_events,
+    run,
+)
 from referencing import Registry, Resource
 
 from orchestration.audit.lineage import (

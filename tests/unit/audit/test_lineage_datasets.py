@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lineage_house import FIELDS, Field, Technique
+from tests.unit.audit.lineage_house import FIELDS, Field, Technique
 
 from orchestration.audit import lineage_datasets as ld
 from orchestration.charter import fields as charter_fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lineage_house import CHARTER, RECEIPT, datasets, house_events, run
+from tests.unit.audit.lineage_house import CHARTER, RECEIPT, datasets, house_events, run
 
 from orchestration.audit.lineage import completed, failed
 from orchestration.audit.lineage_datasets import LAYERS, Column, ColumnEdge

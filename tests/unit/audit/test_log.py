@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from audit_story import RUN, Desk, accepted, openlineage, refused, submitted
+from tests.unit.audit.audit_story import RUN, Desk, accepted, openlineage, refused, submitted
 from sqlalchemy import func, select
 
 from orchestration.audit import events as e

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit_story import CHARTER, Desk
+from tests.unit.audit.audit_story import CHARTER, Desk
 
 from orchestration.audit.evidence import make_evidence, read_evidence, verify_evidence
 from orchestration.audit.passport import PAYLOAD_TYPE, make_passport, verify_passport

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from audit_story import (
+from tests.unit.audit.audit_story import (
     CHARTER,
     Desk,
     accepted,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from audit_story import CHARTER, Desk, gate_failed
+from tests.unit.audit.audit_story import CHARTER, Desk, gate_failed
 
 from orchestration.audit import tables as t
 from orchestration.audit.receipts import load, require

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from audit_story import Desk
+from tests.unit.audit.audit_story import Desk
 from sqlalchemy import LargeBinary, Table, select
 
 from orchestration.audit import tables as t
@@ -83,6 +83,7 @@ def add_file(desk: Desk) -> None:
 
 # What is done to the database → where it must be found.
 EDITS = {
+    "UPDATE events SET leaf = CAST(leaf AS TEXT) WHERE seq = 4": "event 4",
     "DELETE FROM events WHERE seq = 4": "event 4",
     "DELETE FROM events WHERE seq = 12": "event 12",
     "UPDATE events SET subject = 'x' WHERE seq = 3": "event 3",

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from portal_house import empty_house, populated_house
 from starlette.testclient import TestClient
 
 from orchestration.house import House
-from orchestration.portal import create_app
+from tests.unit.portal.portal_house import client_of, empty_house, populated_house
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +30,3 @@ def new_house(tmp_path: Path) -> Iterator[House]:
     house = empty_house(tmp_path)
     yield house
     house.log.close()
-
-
-def client_of(house: House) -> TestClient:
-    return TestClient(create_app(house), base_url="http://127.0.0.1:8321", raise_server_exceptions=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 from ruamel.yaml import YAML
+from starlette.testclient import TestClient
 
 from orchestration.audit import checkpoint, lineage
 from orchestration.audit import events as e
@@ -24,6 +25,7 @@ from orchestration.audit.log import LoggedEvent
 from orchestration.charter import ENTITIES, Charter
 from orchestration.digests import digest_bytes
 from orchestration.house import House
+from orchestration.portal import create_app
 from orchestration.settings import PROJECT_ROOT, load_settings
 
 GROCERY = "grocery"
@@ -65,6 +67,11 @@ def populated_house(home: Path) -> House:
     house = empty_house(home)
     Story(house).tell()
     return house
+
+
+def client_of(house: House) -> TestClient:
+    """A client that may ask the portal of `house`; errors of the server arrive as pages."""
+    return TestClient(create_app(house), base_url="http://127.0.0.1:8321", raise_server_exceptions=False)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from portal_house import GROCERY, Story
 from sqlalchemy import create_engine, text
 
 from orchestration.audit import checkpoint, merkle
@@ -11,6 +10,8 @@ from orchestration.errors import IntegrityError
 from orchestration.house import House
 from orchestration.portal import journal
 from orchestration.portal.journal import Filter, read_page
+from orchestration.signing import SigningKey
+from tests.unit.portal.portal_house import GROCERY, Story, client_of
 
 
 def test_the_pages_show_every_event_once_newest_first(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,7 @@ def test_the_export_has_every_event_whatever_the_batch(house: House, monkeypatch
 def test_every_proof_leads_to_a_signed_head_or_to_the_present_one(house: House) -> None:
     signed = 0
     for logged in house.log.events():
-        proof = journal.prove(house.log, logged)
+        proof = journal.prove(house, logged)
         assert proof.holds
         path = [bytes.fromhex(each) for each in proof.path]
         leaf = merkle.leaf_hash(logged.leaf)
@@ -68,8 +69,19 @@ def test_every_proof_leads_to_a_signed_head_or_to_the_present_one(house: House) 
 
 def test_proving_writes_nothing(house: House) -> None:
     before = sorted(path.name for path in house.checkpoints.iterdir())
-    journal.prove(house.log, house.log.event(house.log.size - 1))
+    journal.prove(house, house.log.event(house.log.size - 1))
     assert sorted(path.name for path in house.checkpoints.iterdir()) == before
+
+
+def test_a_checkpoint_signed_by_somebody_else_is_no_signed_head(new_house: House) -> None:
+    stranger = SigningKey.generate()
+    checkpoint.make(new_house.log, stranger, new_house.checkpoints)
+    proof = journal.prove(new_house, new_house.log.event(0))
+    assert (proof.note, proof.holds) == (None, True)
+    page = client_of(new_house).get("/log/0").text
+    assert "no valid signed checkpoint" in page
+    overview = client_of(new_house).get("/").text
+    assert "Valid signed checkpoints cover <strong>0</strong> of 1 events." in overview
 
 
 def test_a_changed_event_is_not_shown(new_house: House) -> None:

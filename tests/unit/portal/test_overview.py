@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from portal_house import GROCERY, QUESTIONS, Story
-
 from orchestration.audit import events as e
 from orchestration.digests import digest_bytes
 from orchestration.house import House
 from orchestration.portal.overview import Overview, overview, rows
+from tests.unit.portal.portal_house import GROCERY, QUESTIONS, Story
 
 
 def seen(house: House) -> Overview:
@@ -109,6 +108,17 @@ def test_a_failed_gate_takes_back_the_pass_and_names_no_receipt(new_house: House
     assert (step.state, step.receipt, step.seq) == ("failed", None, failed.seq)
     assert step.facts == ("1 of 2 checks failed",)
     assert any("failed" in each.what for each in view.next_steps)
+
+
+def test_a_gate_that_passed_with_a_warning_says_so(new_house: House) -> None:
+    story = Story(new_house)
+    gate = story.contribute("demographics").event.payload
+    assert isinstance(gate, e.GatePassed)
+    warned = gate.checks[0].model_copy(update={"passed": False, "severity": "warning"})
+    again = gate.model_copy(update={"checks": (warned, *gate.checks[1:])})
+    story.say(gate.contribution, "operator", again)
+    step = next(chain for chain in seen(new_house).chains if chain.dataset == "demographics").steps[2]
+    assert (step.state, step.facts) == ("passed", ("7/8 checks", "1 warning"))
 
 
 def test_a_stopped_step_is_shown_until_it_passes(new_house: House) -> None:

@@ -8,14 +8,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from conftest import client_of
-from portal_house import HOSTILE, Story
 from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
 from orchestration.house import House
 from orchestration.portal.app import create_app
 from orchestration.portal.texts import amount, day, pretty_json, query
+from tests.unit.portal.portal_house import HOSTILE, Story, client_of
 
 PAGES = (
     "/",

@@ -1,8 +1,8 @@
 """Running one side of a comparison in a process of its own, and comparing sides.
 
 A side is `python -m benchmarks.<module> ARGUMENT…`. It does its imports, then its work, and prints one line
-of JSON: the `seconds` and `cpu_seconds` (with children) of the work, the seconds its imports took before
-that, and whatever else is worth telling. Memory is seen from outside: the largest sum of resident memory over
+of JSON: the `seconds` and `cpu_seconds` (with children) of the work, the seconds that went by before it
+(imports and preparation), and whatever else is worth telling. Memory is seen from outside: the largest sum of resident memory over
 the side's process tree, imports included. Sides run in turns (A B A B), because a machine has moods.
 """
 
@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
+_STARTED = time.perf_counter()  # in a side's process: before all imports that take long
 _SAMPLE_SECONDS = 0.05
 _PAGE = resource.getpagesize()
 
@@ -91,17 +92,17 @@ def run_command(command: Sequence[str], home: Path) -> Sample:
     return Sample(seconds, cpu, peak)
 
 
-def report_side(work: Callable[[], Mapping[str, Any]], *, started: float) -> None:
-    """In a side's process: run the work, print what it took.
+def report_side(work: Callable[[], object], *, details: Callable[[], Mapping[str, Any]] = dict) -> None:
+    """In a side's process, after its imports: run the work and print what it took.
 
     Args:
-        work: returns what else is worth telling.
-        started: `time.perf_counter()` at the top of the module, before its imports.
+        details: asked after the clock has stopped, for whatever else is worth telling.
     """
     begun, before = time.perf_counter(), sum(os.times()[:4])
-    details = work()
+    work()
     seconds, cpu = time.perf_counter() - begun, sum(os.times()[:4]) - before
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "before_seconds": begun - started, **details}))
+    facts = {"seconds": seconds, "cpu_seconds": cpu, "before_seconds": begun - _STARTED}
+    print(json.dumps(facts | dict(details())))
 
 
 @contextmanager

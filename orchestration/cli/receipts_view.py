@@ -28,14 +28,16 @@ def receipts_by_dataset(house: House, charter: Charter) -> Table:
             case DatasetDeidentified() as made:
                 found[made.dataset]["deidentified"] = short
             case GatePassed() as gate:
-                held = sum(check.passed for check in gate.checks)
+                warnings = [check.rule for check in gate.checks if not check.passed]
                 found[gate.dataset]["gate"] = short
-                found[gate.dataset]["checks"] = f"{held}/{len(gate.checks)}"
+                found[gate.dataset]["checks"] = f"{len(gate.checks) - len(warnings)}/{len(gate.checks)}"
+                if warnings:
+                    found[gate.dataset]["warnings"] = f"warning: {', '.join(warnings)}"
     return table(
         ["Dataset", ("Rows", "right"), "Vault", "Pseudonyms", "Gate", ("Checks", "right")],
         [
             [
-                dataset + (f"\n  {facts['notes']}" if facts.get("notes") else ""),
+                "\n  ".join([dataset, *(facts[name] for name in ("notes", "warnings") if facts.get(name))]),
                 *(
                     facts.get(name, "-")
                     for name in ("rows", "contribution", "deidentified", "gate", "checks")

@@ -73,6 +73,9 @@ class State:
         return document
 
 
+_OTHER_CHARTER = "given under another charter"
+
+
 def read_state(house: House, charter: Charter) -> State:
     """The state of one collaboration."""
     due = refresh.due(house, charter)
@@ -102,7 +105,7 @@ def read_state(house: House, charter: Charter) -> State:
 def _datasets(house: House, charter: Charter) -> tuple[DatasetState, ...]:
     table = tables.contributions.c
     query = (
-        select(table.dataset, table.rows, table.gate, table.table_name)
+        select(table.dataset, table.rows, table.gate, table.table_name, table.charter_digest)
         .where(table.collaboration == charter.collaboration, table.status == "accepted")
         .order_by(table.seq)
     )
@@ -113,6 +116,9 @@ def _datasets(house: House, charter: Charter) -> tuple[DatasetState, ...]:
         row = newest.get(dataset.id)
         if row is None:
             states.append(DatasetState(dataset.id, dataset.participant, None, "not contributed yet"))
+            continue
+        if row.charter_digest != charter.digest:
+            states.append(DatasetState(dataset.id, dataset.participant, row.rows, _OTHER_CHARTER))
             continue
         gate = {"passed": "gate passed", "failed": "gate failed"}.get(
             row.gate or "", "de-identified" if row.table_name else "accepted"
@@ -170,6 +176,11 @@ def _waiting(
 ) -> tuple[Waiting, ...]:
     found = [
         Waiting(f"{d.participant}.steward", f"contribute {d.dataset}") for d in datasets if d.rows is None
+    ]
+    found += [
+        Waiting(f"{d.participant}.steward", f"deliver {d.dataset} again: the charter changed")
+        for d in datasets
+        if d.state == _OTHER_CHARTER
     ]
     found += [
         Waiting(f"{d.participant}.steward", f"mend {d.dataset}: its gate failed, deliver a corrected file")

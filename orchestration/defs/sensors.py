@@ -30,7 +30,6 @@ from orchestration.settings import load_settings
 from orchestration.stages import landing, refresh, request
 from orchestration.stages.recorder import Caller
 
-
 _MOST_ATTEMPTS = 3
 
 

@@ -6,15 +6,14 @@ member's roles a level of detail, and a reason was given where the charter wants
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from orchestration.charter.model import Charter, Role
+from orchestration.charter.model import Charter
 from orchestration.errors import Reason
 from orchestration.participants.decision import Decision
-from orchestration.participants.registry import RegisteredMember
+from orchestration.participants.registry import RegisteredMember, roles_in_force
 
 NOT_A_RECEIVER = Reason(
     "access.not_a_receiver",
@@ -74,16 +73,10 @@ def decide_opening(
         return Entitlement(
             Decision.deny(EXPIRED, release=release.id, until=f"{release.expires_at:%Y-%m-%d %H:%M} UTC")
         )
-    detail = charter.access.detail_for(_known_roles(charter, member))
+    detail = charter.access.detail_for(roles_in_force(charter, member))
     if detail is None:
         return Entitlement(Decision.deny(NO_ROLE, member=member.id, roles=", ".join(member.roles)))
     if charter.audit.justification_required and not justification.strip():
         return Entitlement(Decision.deny(NO_JUSTIFICATION))
     message = f"{member.id} may open {release.id} ({detail} detail)."
     return Entitlement(Decision.permit(message), detail)
-
-
-def _known_roles(charter: Charter, member: RegisteredMember) -> Collection[Role]:
-    """Roles that both the registration and the charter now in force give."""
-    named = {role for each in charter.members if each.id == member.id for role in each.roles}
-    return [role for role in named if role in member.roles]

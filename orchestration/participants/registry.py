@@ -16,7 +16,7 @@ from orchestration.audit import tables
 from orchestration.audit.events import Event, MemberRegistered
 from orchestration.audit.log import AuditLog
 from orchestration.audit.projections import AlreadyRecordedError
-from orchestration.charter.model import Charter
+from orchestration.charter.model import Charter, Role
 from orchestration.errors import PolicyDeniedError, Reason
 
 UNKNOWN_MEMBER = Reason(
@@ -63,6 +63,12 @@ def register_member(
     except AlreadyRecordedError:
         return False
     return True
+
+
+def roles_in_force(charter: Charter, member: RegisteredMember) -> tuple[Role, ...]:
+    """Roles that both the registration and the charter now in force give."""
+    named = {role for each in charter.members if each.id == member.id for role in each.roles}
+    return tuple(role for role in named if role in member.roles)
 
 
 def registered_member(log: AuditLog, collaboration: str, member_id: str) -> RegisteredMember:

@@ -2,7 +2,7 @@
 
 Pseudonyms are HMAC-SHA256 (RFC 2104) under the collaboration's key, over `domain NUL normalized value`, so
 that equal identifiers of different kinds never meet. The key enters as two bound variables (the inner and
-outer pads), never as text; each distinct identifier is hashed once. Must not be here: where the rows come
+outer pads), never as text; each distinct spelling is hashed once. Must not be here: where the rows come
 from, or who may read them.
 """
 
@@ -52,13 +52,14 @@ def compile_deidentification(dataset: Dataset, relation: str) -> Deidentificatio
     pseudonymized = [field for _, field in ordered if isinstance(field.technique, Pseudonymize)]
     lookups = [_lookup(field) for field in pseudonymized]
     joins = [
-        f"LEFT JOIN {_lookup_name(field)} ON {_lookup_name(field)}.identifier = {_normalized(field)}"
+        f"LEFT JOIN {_lookup_name(field)} ON {_lookup_name(field)}.spelling = source.{quote_name(field.name)}"
         for field in pseudonymized
     ]
     columns = ", ".join(
         f"CAST({_expression(field)} AS {types[name]}) AS {quote_name(name)}" for name, field in ordered
     )
-    with_clause = ", ".join([f"source AS (SELECT * FROM {relation})", *lookups])
+    # Reading the file again for each lookup is cheaper, in time and memory, than keeping all its rows.
+    with_clause = ", ".join([f"source AS NOT MATERIALIZED (SELECT * FROM {relation})", *lookups])
     return Deidentification(
         query=f"WITH {with_clause} SELECT {columns} FROM source {' '.join(joins)}",
         columns=tuple(name for name, _ in ordered),
@@ -92,26 +93,26 @@ def _lookup_name(field: Field) -> str:
 
 
 def _lookup(field: Field) -> str:
-    """A CTE that maps each distinct normalized identifier to its pseudonym, 64 hex digits."""
+    """A CTE that maps each distinct spelling of an identifier to its pseudonym, 64 hex digits.
+
+    Normalizing and hashing happen once per spelling and not once per row.
+    """
     technique = field.technique
     assert isinstance(technique, Pseudonymize)  # noqa: S101  narrows the type; callers filter
-    message = f"encode({quote_text(technique.domain)}) || '\\x00'::BLOB || encode(identifier)"
+    message = f"encode({quote_text(technique.domain)}) || '\\x00'::BLOB || encode({_normalized(technique)})"
     inner = f"unhex(sha256(getvariable('hmac_inner') || {message}))"
     return (
-        f"{_lookup_name(field)} AS MATERIALIZED (SELECT identifier,"
+        f"{_lookup_name(field)} AS (SELECT spelling,"
         f" sha256(getvariable('hmac_outer') || {inner}) AS pseudonym"
-        f" FROM (SELECT DISTINCT {_normalized(field)} AS identifier FROM source)"
-        " WHERE identifier IS NOT NULL)"
+        f" FROM (SELECT DISTINCT source.{quote_name(field.name)} AS spelling FROM source)"
+        " WHERE spelling IS NOT NULL)"
     )
 
 
-def _normalized(field: Field) -> str:
+def _normalized(technique: Pseudonymize) -> str:
     """Unicode NFC without surrounding blanks; e-mail addresses in lower case."""
-    technique = field.technique
-    text = f"nfc_normalize(trim(CAST(source.{quote_name(field.name)} AS VARCHAR)))"
-    return (
-        f"lower({text})" if isinstance(technique, Pseudonymize) and technique.normalize == "email" else text
-    )
+    text = "nfc_normalize(trim(CAST(spelling AS VARCHAR)))"
+    return f"lower({text})" if technique.normalize == "email" else text
 
 
 def _within(name: str, band: Band) -> str:

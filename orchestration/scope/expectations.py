@@ -98,7 +98,14 @@ def compile_suite(dataset: Dataset, folder: Path) -> Suite:
     Raises: ConfigError (`gate.bad_suite`).
     """
     columns = set(_attributes(dataset))
-    entity_rules = [rule for rule in _load(dataset.entity, folder).rules if rule.reads() <= columns]
+    loaded = _load(dataset.entity, folder).rules
+    for rule in loaded:
+        # A rule about what a dataset lacks is left out; one about what the entity lacks is a slip of the pen.
+        if not rule.reads() <= ENTITIES[dataset.entity].attributes.keys():
+            raise ConfigError(
+                BAD_SUITE, entity=dataset.entity, problem=f"{rule.rule} reads what the entity does not have"
+            )
+    entity_rules = [rule for rule in loaded if rule.reads() <= columns]
     rules = (*_charter_rules(dataset), *entity_rules)
     if len({rule.rule for rule in rules}) != len(rules):
         raise ConfigError(BAD_SUITE, entity=dataset.entity, problem="two rules have the same id")

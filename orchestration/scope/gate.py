@@ -28,8 +28,8 @@ EMPTY_SUITE = Reason(
 )
 NOT_UNDERSTOOD = Reason(
     "gate.not_understood",
-    "The suite of {dataset} uses an expectation this version does not know: {expectation}.",
-    "Correct the expectation's name in the suite; an unknown rule is never skipped.",
+    "The suite of {dataset} asks what this version does not understand: {expectation} in rule {rule}.",
+    "Correct the expectation's name or arguments; a rule that is not understood is never skipped.",
 )
 FAILED = Reason(
     "gate.failed",
@@ -82,20 +82,53 @@ def run_gate(connection: duckdb.DuckDBPyConnection, table: str, suite: Suite) ->
     if not suite.rules:
         raise QualityGateError(EMPTY_SUITE, dataset=suite.dataset)
     gx = _great_expectations()
-    for rule in suite.rules:
-        if rule.expectation not in gx.known():
-            raise QualityGateError(NOT_UNDERSTOOD, dataset=suite.dataset, expectation=rule.expectation)
+    configurations = [_configured(gx, suite.dataset, rule) for rule in suite.rules]
     cursor = connection.cursor()
     # A cursor starts in the in-memory catalog; the table is in the caller's current schema.
     cursor.execute("USE room.deidentified")
     try:
-        answers = _validate(gx, cursor, table, suite)
+        answers = _validate(gx, cursor, table, configurations)
     finally:
         cursor.close()
     return GateResult(suite, tuple(Check(rule, answers.get(rule.rule, False)) for rule in suite.rules))
 
 
-def _validate(gx: Any, cursor: duckdb.DuckDBPyConnection, table: str, suite: Suite) -> dict[str, bool]:
+def _configured(gx: Any, dataset: str, rule: Rule) -> Any:
+    """The rule in GX's form, once it is sure that it means something and can fail.
+
+    Raises: QualityGateError (`gate.not_understood`).
+    """
+    configuration = gx.ExpectationConfiguration(
+        type=rule.expectation, kwargs=dict(rule.arguments), meta={"rule": rule.rule}
+    )
+    try:
+        if rule.expectation not in gx.known() or _is_vacuous(rule):
+            raise ValueError
+        configuration.to_domain_obj()
+    # GX and its models complain in many types, about our own rule and before any data is read.
+    except Exception:
+        raise QualityGateError(
+            NOT_UNDERSTOOD, dataset=dataset, expectation=rule.expectation, rule=rule.rule
+        ) from None
+    return configuration
+
+
+def _is_vacuous(rule: Rule) -> bool:
+    """Whether the rule holds for any table: it asks of no row, of no share of rows, or for no bound."""
+    arguments = rule.arguments
+    mostly = arguments.get("mostly", 1)
+    bounds = arguments.get("min_value"), arguments.get("max_value")
+    return (
+        bool({"row_condition", "condition_parser"} & arguments.keys())
+        or not isinstance(mostly, int | float)
+        or not mostly > 0
+        or (rule.expectation.endswith("_to_be_between") and bounds == (None, None))
+    )
+
+
+def _validate(
+    gx: Any, cursor: duckdb.DuckDBPyConnection, table: str, configurations: list[Any]
+) -> dict[str, bool]:
     """Answers by rule id; a rule without exactly one clear answer is absent."""
     engine = gx.sqlalchemy.create_engine(
         "duckdb:///:memory:",
@@ -108,12 +141,6 @@ def _validate(gx: Any, cursor: duckdb.DuckDBPyConnection, table: str, suite: Sui
     execution = gx.SqlAlchemyExecutionEngine(engine=engine)
     data = gx.SqlAlchemyBatchData(execution_engine=execution, table_name=table, create_temp_table=False)
     validator = gx.Validator(execution_engine=execution, batches=[gx.Batch(data=data)], data_context=context)
-    configurations = [
-        gx.ExpectationConfiguration(
-            type=rule.expectation, kwargs=dict(rule.arguments), meta={"rule": rule.rule}
-        )
-        for rule in suite.rules
-    ]
     results = validator.graph_validate(
         configurations, runtime_configuration={"result_format": {"result_format": "BOOLEAN_ONLY"}}
     )

@@ -48,6 +48,7 @@ BAD_DELIVERY_NAME = Reason(
 )
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,100}$")]  # whether it is known is asked later
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$")]
 _DELIVERY_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
 
@@ -66,10 +67,10 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    collaboration: str
-    dataset: str
-    participant: str
-    signer: str = Field(description="Member id of the steward.")
+    collaboration: Name
+    dataset: Name
+    participant: Name
+    signer: Name = Field(description="Member id of the steward.")
     purposes: tuple[str, ...] = Field(min_length=1)
     provenance: str = Field(min_length=1, max_length=2000, description="Where the rows come from.")
     period: Period

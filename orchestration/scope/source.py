@@ -7,8 +7,10 @@ so hostile: they never reach SQL, columns are addressed by position.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +63,8 @@ DUPLICATE_COLUMNS = Reason(
 
 _LONGEST_LINE = 1 << 20
 _CHUNK = 1 << 20
-_SCALARS = frozenset(
-    "VARCHAR BIGINT INTEGER SMALLINT TINYINT HUGEINT UBIGINT UINTEGER USMALLINT UTINYINT"
-    " DOUBLE FLOAT BOOLEAN DATE TIMESTAMP UUID".split()
-)
+_SCALARS = ("VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "UUID", "DOUBLE", "FLOAT")
+_INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ class Source:
 
     def scalar(self, column: str) -> bool:
         kind = self.types[column]
-        return kind in _SCALARS or kind.startswith(("DECIMAL", "TIMESTAMP"))
+        if kind.endswith("]"):  # a list, whatever of
+            return False
+        return kind in _SCALARS or bool(_INTEGER.fullmatch(kind)) or kind.startswith(("DECIMAL", "TIMESTAMP"))
 
 
 def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
@@ -89,7 +91,8 @@ def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
     Args:
         limit: the charter's maximum size in bytes.
 
-    Raises: ContributionError (`link`, `no_file`, `too_large`, `empty`, `wrong_digest`, `nul_bytes`, `encoding`).
+    Raises: ContributionError (`link`, `no_file`, `too_large`, `empty`, `wrong_digest`, `nul_bytes`,
+    `encoding`).
     """
     path = delivery / manifest.file
     if path.is_symlink():
@@ -99,22 +102,49 @@ def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
     size = path.stat().st_size
     if size > limit:
         raise ContributionError(TOO_LARGE, size=size, limit=limit, dataset=manifest.dataset)
-    sha, has_nul, start = hashlib.sha256(), False, b""
+    sha, text = hashlib.sha256(), _Utf8()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            start = start or chunk[:4]
             sha.update(chunk)
-            has_nul = has_nul or (manifest.format == "csv" and b"\0" in chunk)
+            if manifest.format == "csv":
+                text.feed(chunk)
     if f"sha256:{sha.hexdigest()}" != manifest.sha256:
         raise ContributionError(WRONG_DIGEST)
     if size == 0:
         raise ContributionError(EMPTY)
     if manifest.format == "csv":
-        if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ContributionError(ENCODING, found="it starts with the byte order mark of UTF-16")
-        if has_nul:
-            raise ContributionError(NUL_BYTES)
+        text.require()
     return path
+
+
+class _Utf8:
+    """Watches the bytes of a CSV go by; what is wrong with them only matters once the digest is right."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._start = b""
+        self._has_nul = self._is_broken = False
+
+    def feed(self, chunk: bytes) -> None:
+        self._start = self._start or chunk[:2]
+        self._has_nul = self._has_nul or b"\0" in chunk
+        self._decode(chunk)
+
+    def _decode(self, chunk: bytes, *, final: bool = False) -> None:
+        if not self._is_broken:
+            try:
+                self._decoder.decode(chunk, final)
+            except UnicodeDecodeError:
+                self._is_broken = True
+
+    def require(self) -> None:
+        self._decode(b"", final=True)
+        if self._start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise ContributionError(ENCODING, found="it starts with the byte order mark of UTF-16")
+        if self._has_nul:
+            raise ContributionError(NUL_BYTES)
+        if self._is_broken:
+            raise ContributionError(ENCODING, found="some of its bytes have no meaning in UTF-8")
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, path: Path, format_: str) -> Source:
@@ -143,7 +173,7 @@ def _open_csv(path: Path) -> Source:
             lines = iter(lambda: file.readline(_LONGEST_LINE), "")  # in quotes, a header may span lines
             header = next(csv.reader(lines, strict=True), [])
     except UnicodeDecodeError:
-        raise ContributionError(ENCODING, found="its first line is not valid UTF-8") from None
+        raise ContributionError(ENCODING, found="some of its bytes have no meaning in UTF-8") from None
     except csv.Error:
         raise ContributionError(MALFORMED, format="CSV") from None
     if not header:

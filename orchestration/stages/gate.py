@@ -32,14 +32,14 @@ def check(house: House, charter: Charter, dataset: Dataset, contribution: str, c
     Returns: every rule's answer. `passed` is False for a failed gate, which is then recorded as failed.
 
     Raises: ReceiptError without the receipt of de-identification; IntegrityError when the table changed
-    since; QualityGateError when the suite is empty or not understood.
+    since; QualityGateError or ConfigError when the suite is empty, not understood or unusable.
     """
-    suite = compile_suite(dataset, house.settings.expectations)
     table = table_name(contribution)
     reads = [deidentified_dataset(charter, dataset)]
     with recording(
         house, charter, "gate", contribution, caller, job=f"gate.{dataset.id}", reads=reads
     ) as run:
+        suite = compile_suite(dataset, house.settings.expectations)
         made = receipts.require(house.log, "deidentified", contribution, charter_digest=charter.digest)
         with house.room(charter.collaboration).open() as connection:
             _, mark = fingerprint(connection, quote_name(table))

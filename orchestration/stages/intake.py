@@ -2,17 +2,17 @@
 
 Order matters, because a process may be killed anywhere: first the encrypted file, then the event, last the
 removal from the landing folder. A rerun finds what is done and does the rest. A refused delivery is sealed
-to the house's quarantine key before it is removed, so nothing is lost and nothing lies open.
+to the house's quarantine key before it is removed, so nothing is lost and nothing lies open. A folder leaves
+the landing folder in one rename, so no rerun ever meets half of one.
 """
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
-import pyrage
 from sqlalchemy import select
 
 from orchestration.audit import receipts, tables
@@ -23,12 +23,12 @@ from orchestration.audit.log import LoggedEvent
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file, digest_json
 from orchestration.engine.duck import confine, connect
-from orchestration.engine.files import replacing
 from orchestration.errors import ContributionError, GlasshouseError, Reason, ReceiptError, is_storage_full
 from orchestration.house import House
-from orchestration.participants.registry import registered_member
+from orchestration.participants.registry import registered_member, roles_in_force
 from orchestration.scope.coercion import Intake, compile_intake
 from orchestration.scope.manifest import (
+    BAD_MANIFEST,
     Manifest,
     check_delivery_name,
     claimed_manifest,
@@ -36,6 +36,7 @@ from orchestration.scope.manifest import (
     verified_manifest,
 )
 from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source
+from orchestration.stages import quarantine
 from orchestration.stages.recorder import Caller, Recording, recording
 
 UNDECLARED_DATASET = Reason(
@@ -78,6 +79,11 @@ TOO_MANY_ROWS = Reason(
     "The file has {found:,} rows; the charter allows {limit:,} for {dataset}.",
     "Deliver fewer rows, or have the charter's limit changed.",
 )
+NOT_WAITING = Reason(
+    "contribution.not_waiting",
+    "No delivery of this name waits in the landing folder of {participant}.",
+    "Nothing to do if it was refused before (`glasshouse status`); otherwise deliver it.",
+)
 NO_VALID_ROWS = Reason(
     "contribution.no_valid_rows",
     "None of the {rows:,} rows fits the charter's types and limits.",
@@ -90,9 +96,26 @@ DUPLICATE = Reason(
 )
 
 
-def contribution_id(dataset: str, source_digest: str) -> str:
-    """One name for one file given as one dataset: delivering it twice gives the same id."""
-    return f"{dataset}-{digest_json([dataset, source_digest])[7:19]}"
+_FAULTS_OF_THE_HOUSE = (
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.InterruptException,
+    duckdb.PermissionException,
+)
+
+
+class _Accepted(NamedTuple):
+    seq: int
+    delivery: str
+
+
+def contribution_id(charter: Charter, dataset: str, source_digest: str) -> str:
+    """One name for one file, given as one dataset, under one charter: delivering it twice gives the same id.
+
+    Under a new version of the charter the same file is a new contribution: it is given for other terms.
+    """
+    return f"{dataset}-{digest_json([charter.digest, dataset, source_digest])[7:19]}"
 
 
 def accept(house: House, charter: Charter, dataset: Dataset, delivery: str, caller: Caller) -> LoggedEvent:
@@ -103,26 +126,31 @@ def accept(house: House, charter: Charter, dataset: Dataset, delivery: str, call
 
     Returns: the `contribution.accepted` event; the existing one when the delivery was accepted already.
 
-    Raises: ContributionError, after the refusal is recorded and the delivery sealed.
+    Raises: ContributionError, after the refusal is recorded and the delivery sealed; without a record for a
+    name that no delivery can have (`delivery_name`) or has (`not_waiting`).
     """
     check_delivery_name(delivery)
     folder = house.landing(charter.collaboration, dataset.participant) / delivery
-    if (done := accepted_as(house, charter, dataset, delivery)) is not None:
-        _remove(folder)
-        return done
-    with recording(house, charter, "contribution", delivery, caller, job=f"contribution.{dataset.id}") as run:
-        try:
-            return _accept(run, dataset, folder)
-        except ContributionError as error:
-            _refuse(run, dataset.id, dataset.participant, folder, error)
-            raise
+    with house.vault.reserved():
+        if not folder.exists() and not folder.is_symlink():
+            if (done := accepted_as(house, charter, dataset, delivery)) is not None:
+                return done
+            raise ContributionError(NOT_WAITING, participant=dataset.participant)
+        job = f"contribution.{dataset.id}"
+        with recording(house, charter, "contribution", delivery, caller, job=job) as run:
+            try:
+                return _accept(run, dataset, folder)
+            except ContributionError as error:
+                _refuse(run, dataset.id, dataset.participant, folder, error)
+                raise
 
 
 def refuse_unknown(
     house: House, charter: Charter, participant: str, folder: Path, error: ContributionError, caller: Caller
 ) -> None:
     """Record and seal a delivery that belongs to no dataset of this participant."""
-    with recording(house, charter, "contribution", folder.name, caller, job="contribution.unknown") as run:
+    name, job = quarantine.public_name(folder), "contribution.unknown"
+    with house.vault.reserved(), recording(house, charter, "contribution", name, caller, job=job) as run:
         _refuse(run, None, participant, folder, error)
 
 
@@ -146,23 +174,31 @@ def claimed_dataset(charter: Charter, participant: str, folder: Path) -> Dataset
 def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
     manifest = _checked_manifest(house, charter, dataset, folder)
-    contribution = contribution_id(dataset.id, manifest.sha256)
-    _refuse_duplicate(house, contribution)
+    contribution = contribution_id(charter, dataset.id, manifest.sha256)
     file = check_file(folder, manifest, limit=dataset.max_bytes)
+    if (done := _accepted(house, contribution)) is not None:
+        if done.delivery != folder.name:
+            raise ContributionError(DUPLICATE, delivery=done.delivery)
+        quarantine.remove(folder)  # an earlier run of this very delivery was killed just before
+        return house.log.event(done.seq)
     vault = house.vault
-    vault.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with connect(house.settings) as connection:
         confine(connection, files=[file], folders=[vault.folder, house.settings.root / "tmp"])
         try:
             source = open_source(connection, file, manifest.format)
             intake = compile_intake(dataset, source)
+            rows = _checked_count(connection, intake, dataset, manifest)
             kept = vault.write(connection, intake.kept, vault.path(contribution), contribution)
-            rejected = _quarantine_rows(house, connection, intake, manifest, kept, contribution)
+            rejected = _quarantine_rows(house, connection, intake, rows - kept, contribution)
         except duckdb.Error as error:
-            if is_storage_full(error):
-                raise  # the house's fault, not the delivery's
+            if is_storage_full(error) or isinstance(error, _FAULTS_OF_THE_HOUSE):
+                raise
             raise ContributionError(MALFORMED, format=manifest.format.upper()) from None
-        _check_rows(dataset, manifest, kept, rejected)
+    if kept + sum(rejected.values()) != rows:  # a reader that skips what it cannot read
+        raise ContributionError(MALFORMED, format=manifest.format.upper())
+    if kept == 0:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(rejected.items()))
+        raise ContributionError(NO_VALID_ROWS, rows=rows, reasons=reasons)
     vault_digest = digest_file(vault.path(contribution))
     payload = ContributionAccepted(
         receipt=run.receipt(contribution, outputs={"vault": vault_digest}),
@@ -177,7 +213,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         key_id=vault.key_id(contribution),
     )
     event = run.complete(payload, subject=contribution, writes=[contribution_dataset(charter, dataset, kept)])
-    _remove(folder)
+    quarantine.remove(folder)
     return event
 
 
@@ -200,7 +236,7 @@ def _checked_manifest(house: House, charter: Charter, dataset: Dataset, folder: 
         signer = registered_member(house.log, charter.collaboration, claim.signer)
     except GlasshouseError:
         raise ContributionError(WRONG_SIGNER, **signer_facts) from None
-    if signer.participant != dataset.participant or "steward" not in signer.roles:
+    if signer.participant != dataset.participant or "steward" not in roles_in_force(charter, signer):
         raise ContributionError(WRONG_SIGNER, **signer_facts)
     manifest = verified_manifest(envelope, signer.public_key)
     if (manifest.collaboration, manifest.participant) != (charter.collaboration, dataset.participant):
@@ -222,6 +258,8 @@ def _checked_manifest(house: House, charter: Charter, dataset: Dataset, folder: 
                 start=charter.effective_from,
                 end=charter.effective_until,
             )
+    if manifest.period.first > manifest.period.last:
+        raise ContributionError(BAD_MANIFEST, problems="period (ends before it begins)")
     if dataset.period and not (
         dataset.period.start <= manifest.period.first <= manifest.period.last <= dataset.period.end
     ):
@@ -233,47 +271,54 @@ def _checked_manifest(house: House, charter: Charter, dataset: Dataset, folder: 
     return manifest
 
 
-def _quarantine_rows(
-    house: House,
-    connection: duckdb.DuckDBPyConnection,
-    intake: Intake,
-    manifest: Manifest,
-    kept: int,
-    contribution: str,
-) -> dict[str, int]:
-    """Write rows that do not fit, encrypted like the rest, and count them by reason.
-
-    The second pass over the file is only paid when the first kept fewer rows than declared.
-    """
-    if kept == manifest.rows:
-        return {}
-    counts = {str(reason): int(rows) for reason, rows in connection.execute(intake.reasons).fetchall()}
-    if counts:
-        house.vault.write(connection, intake.rejected, house.vault.rejects_path(contribution), contribution)
-    return counts
-
-
-def _check_rows(dataset: Dataset, manifest: Manifest, kept: int, rejected: dict[str, int]) -> None:
-    found = kept + sum(rejected.values())
+def _checked_count(
+    connection: duckdb.DuckDBPyConnection, intake: Intake, dataset: Dataset, manifest: Manifest
+) -> int:
+    """How many rows the file has, before any is written."""
+    found = _count(connection, intake.rows)
     if found == 0:
         raise ContributionError(EMPTY)
     if found != manifest.rows:
         raise ContributionError(ROW_COUNT, found=found, declared=manifest.rows)
     if found > dataset.max_rows:
         raise ContributionError(TOO_MANY_ROWS, found=found, limit=dataset.max_rows, dataset=dataset.id)
-    if kept == 0:
-        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(rejected.items()))
-        raise ContributionError(NO_VALID_ROWS, rows=found, reasons=reasons)
+    return found
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _quarantine_rows(
+    house: House, connection: duckdb.DuckDBPyConnection, intake: Intake, missing: int, contribution: str
+) -> dict[str, int]:
+    """Write rows that do not fit, encrypted like the rest, and count them by reason.
+
+    Another pass over the file is only paid when rows are missing from those kept.
+    """
+    path = house.vault.rejects_path(contribution)
+    if missing == 0:
+        path.unlink(missing_ok=True)  # of an earlier attempt, under another charter perhaps
+        return {}
+    house.vault.write(connection, intake.rejected, path, contribution)
+    return {str(reason): int(rows) for reason, rows in connection.execute(intake.reasons).fetchall()}
 
 
 def accepted_as(house: House, charter: Charter, dataset: Dataset, delivery: str) -> LoggedEvent | None:
     """The event that accepted this delivery, if one did."""
     table = tables.contributions.c
-    query = select(table.seq).where(
-        table.collaboration == charter.collaboration,
-        table.dataset == dataset.id,
-        table.delivery == delivery,
-        table.status == "accepted",
+    query = (
+        select(table.seq)
+        .where(
+            table.collaboration == charter.collaboration,
+            table.dataset == dataset.id,
+            table.delivery == delivery,
+            table.charter_digest == charter.digest,
+            table.status == "accepted",
+        )
+        .order_by(table.seq.desc())  # a name may come back with another file; the newest counts
+        .limit(1)
     )
     with house.log.read() as connection:
         seq = connection.execute(query).scalar()
@@ -291,13 +336,14 @@ def accepted_contribution(house: House, charter: Charter, dataset: Dataset, deli
     return logged.event.payload.receipt.subject
 
 
-def _refuse_duplicate(house: House, contribution: str) -> None:
+def _accepted(house: House, contribution: str) -> _Accepted | None:
     table = tables.contributions.c
-    query = select(table.delivery).where(table.contribution == contribution, table.status == "accepted")
+    query = select(table.seq, table.delivery).where(
+        table.contribution == contribution, table.status == "accepted"
+    )
     with house.log.read() as connection:
-        delivery = connection.execute(query).scalar()
-    if delivery is not None:
-        raise ContributionError(DUPLICATE, delivery=delivery)
+        row = connection.execute(query).one_or_none()
+    return _Accepted(row.seq, row.delivery) if row else None
 
 
 def _refuse(
@@ -305,55 +351,28 @@ def _refuse(
 ) -> None:
     """Seal, record, clean up: in this order, so that a kill in between loses nothing."""
     house = run.house
-    subject = f"refused-{digest_json([run.charter.collaboration, participant, folder.name])[7:19]}"
-    duplicate = error.reason is DUPLICATE
-    sealed = None if duplicate else _seal(house, folder, subject)
+    subject = quarantine.subject(run.charter.collaboration, participant, folder)
     payload = ContributionRefused(
         dataset=dataset,
         participant=participant,
-        delivery=folder.name,
+        delivery=quarantine.public_name(folder),
         code=error.code,
         message=error.message,
         next_step=error.next_step,
-        sealed=sealed,
+        sealed=None if error.reason is DUPLICATE else quarantine.seal(house, folder, subject),
     )
     run.refuse(payload, subject=subject, code=error.code, message=error.message)
-    _discard_partial(house, folder)
-    _remove(folder)
+    _discard_partial(house, run.charter, participant, folder)
+    quarantine.remove(folder)
 
 
-def _seal(house: House, folder: Path, subject: str) -> str | None:
-    """Encrypt every regular file of the delivery to the quarantine key (age); returns the folder's name."""
-    files = [path for path in sorted(folder.glob("*")) if path.is_file() and not path.is_symlink()]
-    if not files:
-        return None
-    target = house.quarantine / subject
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for number, path in enumerate(files):
-        with replacing(target / f"{number}.age") as temporary:
-            pyrage.encrypt_file(str(path), str(temporary), [house.sealing_recipient])
-    return subject
-
-
-def _discard_partial(house: House, folder: Path) -> None:
+def _discard_partial(house: House, charter: Charter, participant: str, folder: Path) -> None:
     """What an unfinished attempt may have left in the vault under this file's name."""
     try:
+        dataset = claimed_dataset(charter, participant, folder)
         claim = claimed_manifest(read_envelope(folder))
     except ContributionError:
         return
-    contribution = contribution_id(claim.dataset, claim.sha256)
-    table = tables.contributions.c
-    query = select(table.seq).where(table.contribution == contribution, table.status == "accepted")
-    with house.log.read() as connection:
-        if connection.execute(query).scalar() is not None:
-            return
-    house.vault.path(contribution).unlink(missing_ok=True)
-    house.vault.rejects_path(contribution).unlink(missing_ok=True)
-
-
-def _remove(folder: Path) -> None:
-    """The last step; a symlink is removed as a link, what it points to stays."""
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+    contribution = contribution_id(charter, dataset.id, claim.sha256)
+    if _accepted(house, contribution) is None:
+        house.vault.discard(contribution)

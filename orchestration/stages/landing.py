@@ -7,6 +7,7 @@ killed before the gate spoke, waits as well: running it again does the rest.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from orchestration.charter.model import Charter, Dataset
 from orchestration.errors import ContributionError
 from orchestration.house import House
 from orchestration.scope.manifest import MANIFEST_FILE, check_delivery_name
+from orchestration.stages import quarantine
 from orchestration.stages.intake import claimed_dataset, refuse_unknown
 from orchestration.stages.recorder import Caller
 
@@ -31,14 +33,16 @@ class Waiting:
 
 def sort(house: House, charter: Charter, caller: Caller) -> list[Waiting]:
     """Deliveries to run, unfinished ones first; hopeless ones are refused and sealed."""
-    found = _unfinished(house, charter)
-    for participant, folder in _complete(house, charter):
+    found = dict.fromkeys(_unfinished(house, charter))  # a set that keeps its order
+    for participant in charter.participants:
+        quarantine.sweep(house.landing(charter.collaboration, participant.id))
+    for participant_id, folder in _complete(house, charter):
         try:
             check_delivery_name(folder.name)
-            found.append(Waiting(claimed_dataset(charter, participant, folder), folder.name))
+            found[Waiting(claimed_dataset(charter, participant_id, folder), folder.name)] = None
         except ContributionError as error:
-            refuse_unknown(house, charter, participant, folder, error, caller)
-    return found
+            refuse_unknown(house, charter, participant_id, folder, error, caller)
+    return list(found)
 
 
 def is_waiting(house: House, charter: Charter) -> bool:
@@ -51,7 +55,7 @@ def _complete(house: House, charter: Charter) -> list[tuple[str, Path]]:
         (participant.id, folder)
         for participant in charter.participants
         for folder in sorted(house.landing(charter.collaboration, participant.id).glob("[!.]*"))
-        if (folder / MANIFEST_FILE).exists()
+        if os.path.lexists(folder / MANIFEST_FILE)
     ]
 
 
@@ -60,9 +64,15 @@ def _unfinished(house: House, charter: Charter) -> list[Waiting]:
     table = tables.contributions.c
     query = (
         select(table.dataset, table.delivery)
-        .where(table.collaboration == charter.collaboration, table.status == "accepted", table.gate.is_(None))
+        .where(
+            table.collaboration == charter.collaboration,
+            table.charter_digest == charter.digest,
+            table.status == "accepted",
+            table.gate.is_(None),
+        )
         .order_by(table.seq)
     )
     with house.log.read() as connection:
         rows = connection.execute(query).all()
-    return [Waiting(charter.dataset(row.dataset), row.delivery) for row in rows]
+    known = {dataset.id: dataset for dataset in charter.datasets}
+    return [Waiting(known[row.dataset], row.delivery) for row in rows if row.dataset in known]

@@ -105,19 +105,21 @@ def due(house: House, charter: Charter) -> set[str]:
 
 
 def _passed(house: House, charter: Charter) -> list[tuple[Dataset, Receipt]]:
-    """Each dataset whose gate passed, with the receipt of its newest such contribution."""
+    """Each dataset whose gate passed under this charter, with its newest such contribution's receipt.
+
+    What was contributed under another version of the charter was given for other terms, and is left out.
+    """
     table = tables.datasets.c
     query = select(table.dataset, table.contribution).where(table.collaboration == charter.collaboration)
     with house.log.read() as connection:
         newest = {row.dataset: row.contribution for row in connection.execute(query)}
-    return [
-        (
-            dataset,
-            receipts.require(house.log, "gate", newest[dataset.id], charter_digest=charter.digest),
-        )
-        for dataset in charter.datasets
-        if dataset.id in newest
-    ]
+    found = []
+    for dataset in charter.datasets:
+        if dataset.id in newest:
+            receipt = receipts.require(house.log, "gate", newest[dataset.id])
+            if receipt.charter_digest == charter.digest:
+                found.append((dataset, receipt))
+    return found
 
 
 def _in_flight(house: House, charter: Charter) -> set[str]:

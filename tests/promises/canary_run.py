@@ -22,7 +22,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.support import CALLER, TinyHouse, csv_bytes, make_house, open_house, parquet_bytes
 
 from orchestration.audit import checkpoint, forward
 from orchestration.computation.runner import prepare_manifest
@@ -33,9 +32,11 @@ from orchestration.defs.names import deliveries_name, intake_job_name
 from orchestration.engine.duck import quote_text
 from orchestration.engine.extension import load_httpfs
 from orchestration.scope import deidentification
+from orchestration.scope.manifest import PAYLOAD_TYPE
 from orchestration.settings import Settings
 from orchestration.stages import access, deidentify, refresh
 from orchestration.stages import request as requests
+from tests.support import CALLER, TinyHouse, csv_bytes, make_house, open_house, parquet_bytes
 
 UNITS = 120
 ALPHABET = string.ascii_lowercase + string.digits
@@ -108,7 +109,7 @@ def good_deliveries(tiny: TinyHouse, plant: Canaries, scratch: Path) -> None:
     sales = []
     for unit in range(UNITS):
         for visit in range(2):
-            sales.append(  # noqa: PERF401  readable
+            sales.append(
                 {
                     "household_id": plant("household", unit),
                     "basket_id": plant("basket", 2 * unit + visit),
@@ -167,6 +168,9 @@ def bad_deliveries(tiny: TinyHouse, plant: Canaries, scratch: Path) -> set[str]:
     )
     headless = csv_bytes(rows("first_customer_as_header")).split(b"\n", 1)[1]
     closed = csv_bytes([{**row, "age": plant("nothing_valid")} for row in rows("nothing_valid")])
+    undeclared = csv_bytes(rows("undeclared_dataset"))
+    said = tiny.claims("people", undeclared, "csv", 30) | {"dataset": plant("undeclared_dataset")}
+    signed = tiny.keys["panel.steward"].sign(said, PAYLOAD_TYPE)
     quoting = csv_bytes(rows("broken_quoting")) + f'"{plant("broken_quoting")}"x,young,"low\n'.encode()
     return {
         tiny.deliver("people", csv_bytes(rows("refused_file")), sha256=f"sha256:{'0' * 64}"),
@@ -176,7 +180,7 @@ def bad_deliveries(tiny: TinyHouse, plant: Canaries, scratch: Path) -> set[str]:
         tiny.deliver("people", headless, rows=29),
         tiny.deliver("people", closed),
         tiny.deliver("people", csv_bytes(rows("failed_gate"))),
-        tiny.deliver("sales", csv_bytes(rows("undeclared_dataset")), dataset=plant("undeclared_dataset")),
+        tiny.deliver("people", undeclared, envelope=signed),
         tiny.deliver("people", csv_bytes(rows("bad_manifest")), envelope=plant("bad_manifest").encode()),
     }
 
@@ -217,9 +221,9 @@ def run_everything(home: Path, scratch: Path, dbt: Path) -> Run:
         _run_all(run, tiny, patch)
         bad_deliveries(tiny, plant, making)
         _run_all(run, tiny, patch)
-        _break_the_engine(run, tiny, patch)
         _ask(run, tiny)
         _open(run, tiny)
+        _break_the_engine(run, tiny, patch)
         checkpoint.make(tiny.house.log, tiny.house.operator, tiny.house.checkpoints)
         forward.forward(tiny.house.log, tiny.house.settings)
     return run
@@ -267,7 +271,7 @@ def _break_the_engine(run: Run, tiny: TinyHouse, patch: pytest.MonkeyPatch) -> N
     with patch.context() as broken, open_instance(run.settings) as instance:
         broken.setattr(deidentify, "compile_deidentification", failing)
         instance.add_dynamic_partitions(deliveries_name(tiny.charter, dataset), [delivery])
-        job = build_defs(run.settings).get_job_def(intake_job_name(tiny.charter, dataset))
+        job = build_defs(run.settings).resolve_job_def(intake_job_name(tiny.charter, dataset))
         result = job.execute_in_process(instance=instance, partition_key=delivery, raise_on_error=False)
     run.steps.append(Step("engine", "people", result.success))
 
@@ -350,8 +354,8 @@ def forms(needle: bytes) -> dict[str, bytes]:
     }
     for shift in range(3):
         # Base64 of a longer text that holds the needle, without the characters that depend on its neighbours.
-        text = base64.b64encode(b"\0" * shift + needle + b"\0\0")
-        inner = text[(0, 2, 3)[shift] : len(text) - 4]
+        text = base64.b64encode(b"\0" * shift + needle)
+        inner = text[-(-shift * 8 // 6) : (shift + len(needle)) * 8 // 6]
         found[f"base64 +{shift}"] = inner
         found[f"base64url +{shift}"] = inner.replace(b"+", b"-").replace(b"/", b"_")
     return found

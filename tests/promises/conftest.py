@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.promises.canary_run import Run, prepare, run_everything
 from tests.support import TinyHouse, copy_home, make_house, open_house
 

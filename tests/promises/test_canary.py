@@ -8,11 +8,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.promises.canary_run import Hit, Run, decrypted_vault, forms, reopened, search
-from tests.support import TinyHouse
 
 from orchestration.engine.duck import quote_text
 from orchestration.engine.extension import load_httpfs
+from tests.promises.canary_run import Hit, Run, decrypted_vault, forms, reopened, search
+from tests.support import TinyHouse
 
 
 def test_the_run_had_every_kind_of_ending(canary_run: Run) -> None:

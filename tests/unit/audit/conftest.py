@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.audit.audit_story import CHARTER, Desk
 
 from orchestration.audit import events as e
 from orchestration.audit.checkpoint import make
 from orchestration.audit.log import AuditLog
 from orchestration.signing import SigningKey
+from tests.unit.audit.audit_story import CHARTER, Desk
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import base64
 import hashlib
 
 import pytest
-from tests.unit.audit.audit_story import Desk, submitted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from orchestration.audit import checkpoint, merkle
 from orchestration.audit import tables as t
 from orchestration.errors import IntegrityError
 from orchestration.signing import SigningKey
+from tests.unit.audit.audit_story import Desk, submitted
 
 
 def test_a_checkpoint_reads_as_the_standard_says(desk: Desk) -> None:

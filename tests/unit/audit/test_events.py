@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from tests.unit.audit.audit_story import accepted, gate_passed, receipt, submitted
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from orchestration.audit import events as e
+from tests.unit.audit.audit_story import accepted, gate_passed, receipt, submitted
 
 MOMENT = datetime(2026, 1, 31, 10, 30, 0, 123_999, tzinfo=timezone(timedelta(hours=1)))
 

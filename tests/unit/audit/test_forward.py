@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from tests.unit.audit.lineage_house import COLLABORATION, house_events
 
 from orchestration.audit import events as e
 from orchestration.audit.forward import Forwarded, forward, lineage_file
 from orchestration.audit.log import AuditLog
 from orchestration.settings import Settings
+from tests.unit.audit.lineage_house import COLLABORATION, house_events
 
 EVENTS = house_events()
 

@@ -13,16 +13,6 @@ from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from tests.unit.audit.lineage_house import (
-    CELLS_SQL,
-    CHARTER,
-    PARENT,
-    RECEIPT,
-    STAGING_SQL,
-    datasets,
-    house_events,
-    run,
-)
 from referencing import Registry, Resource
 
 from orchestration.audit.lineage import (
@@ -35,6 +25,16 @@ from orchestration.audit.lineage import (
 )
 from orchestration.audit.lineage_datasets import ColumnEdge
 from orchestration.settings import PROJECT_ROOT
+from tests.unit.audit.lineage_house import (
+    CELLS_SQL,
+    CHARTER,
+    PARENT,
+    RECEIPT,
+    STAGING_SQL,
+    datasets,
+    house_events,
+    run,
+)
 
 SPEC = PROJECT_ROOT.parent / "shared" / "openlineage-spec"
 FACET = PROJECT_ROOT / "orchestration" / "audit" / "facets" / "GovernanceRunFacet.json"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.audit.lineage_house import FIELDS, Field, Technique
 
 from orchestration.audit import lineage_datasets as ld
 from orchestration.charter import fields as charter_fields
+from tests.unit.audit.lineage_house import FIELDS, Field, Technique
 
 NAMESPACE = ld.room_namespace("grocery")
 

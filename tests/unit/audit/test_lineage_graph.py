@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.unit.audit.lineage_house import CHARTER, RECEIPT, datasets, house_events, run
-
 from orchestration.audit.lineage import completed, failed
 from orchestration.audit.lineage_datasets import LAYERS, Column, ColumnEdge
 from orchestration.audit.lineage_graph import build_graph
+from tests.unit.audit.lineage_house import CHARTER, RECEIPT, datasets, house_events, run
 
 CONTRIBUTION = "glasshouse://grocery/retailer/contribution.transactions"
 INSIGHT = "glasshouse://grocery/shelf/insight.store_sales"

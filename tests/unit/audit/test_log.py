@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.unit.audit.audit_story import RUN, Desk, accepted, openlineage, refused, submitted
 from sqlalchemy import func, select
 
 from orchestration.audit import events as e
@@ -19,6 +18,7 @@ from orchestration.audit.projections import AlreadyRecordedError
 from orchestration.audit.verify import verify_log
 from orchestration.digests import digest_json
 from orchestration.errors import ConfigError, IntegrityError, ServiceError
+from tests.unit.audit.audit_story import RUN, Desk, accepted, openlineage, refused, submitted
 
 WRITER = """
 import sys

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.audit.audit_story import CHARTER, Desk
 
 from orchestration.audit.evidence import make_evidence, read_evidence, verify_evidence
 from orchestration.audit.passport import PAYLOAD_TYPE, make_passport, verify_passport
 from orchestration.digests import digest_bytes
 from orchestration.errors import ConfigError, GlasshouseError, IntegrityError, ReceiptError
 from orchestration.signing import SigningKey
+from tests.unit.audit.audit_story import CHARTER, Desk
 
 FILES = {"table.csv": b"in_left,units\nyes,410\n", "finding.json": b"{}"}
 

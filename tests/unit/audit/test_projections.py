@@ -4,6 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, select
+
+from orchestration.audit import events as e
+from orchestration.audit import tables as t
+from orchestration.audit.projections import AlreadyRecordedError, OutOfOrderError
+from orchestration.digests import digest_bytes
 from tests.unit.audit.audit_story import (
     CHARTER,
     Desk,
@@ -15,12 +21,6 @@ from tests.unit.audit.audit_story import (
     refused,
     submitted,
 )
-from sqlalchemy import Table, select
-
-from orchestration.audit import events as e
-from orchestration.audit import tables as t
-from orchestration.audit.projections import AlreadyRecordedError, OutOfOrderError
-from orchestration.digests import digest_bytes
 
 
 def rows(desk: Desk, table: Table) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.audit.audit_story import CHARTER, Desk, gate_failed
 
 from orchestration.audit import tables as t
 from orchestration.audit.receipts import load, require
 from orchestration.digests import digest_bytes
 from orchestration.errors import IntegrityError, ReceiptError
+from tests.unit.audit.audit_story import CHARTER, Desk, gate_failed
 
 
 def test_the_newest_receipt_of_a_stage_is_found(desk: Desk) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.audit.audit_story import Desk
 from sqlalchemy import LargeBinary, Table, select
 
 from orchestration.audit import tables as t
 from orchestration.audit.log import AuditLog
 from orchestration.audit.verify import Verification, verify_log
 from orchestration.errors import GlasshouseError, IntegrityError
+from tests.unit.audit.audit_story import Desk
 
 
 def check(desk: Desk) -> Verification:

@@ -1,0 +1,160 @@
+"""Files as senders make them: what is read, and what is refused before a row is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.digests import digest_bytes
+from orchestration.errors import ContributionError
+from orchestration.scope.manifest import Manifest
+from orchestration.scope.source import check_file, open_source
+from tests.support import parquet_bytes
+
+
+def rows(path: Path, format_: str = "csv") -> list[dict[str, object]]:
+    """Rows by the file's own column names."""
+    with duckdb.connect() as connection:
+        source = open_source(connection, path, format_)
+        columns = ", ".join(source.columns.values())
+        found = connection.execute(f"SELECT {columns} FROM {source.relation}").fetchall()
+    return [dict(zip(source.columns, row, strict=True)) for row in found]
+
+
+def csv(folder: Path, data: bytes) -> Path:
+    path = folder / "rows.csv"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"a,b\n1,2\n", [{"a": "1", "b": "2"}]),
+        (b"a,b\r\n1,2\r\n", [{"a": "1", "b": "2"}]),
+        (b"a,b\n1,2", [{"a": "1", "b": "2"}]),
+        (b"\xef\xbb\xbfa,b\n1,2\n", [{"a": "1", "b": "2"}]),
+        (b" a , b \n 1 ,2\n", [{"a": " 1 ", "b": "2"}]),
+        (b'a,b\n"1,5","say ""hi"""\n', [{"a": "1,5", "b": 'say "hi"'}]),
+        (b'a,b\n"1\n1",2\n', [{"a": "1\n1", "b": "2"}]),
+        (b"a,b\n007,\n", [{"a": "007", "b": None}]),
+        (b"a,b\n#1,=2\n", [{"a": "#1", "b": "=2"}]),
+        (b'"a\nz","x"" FROM t; --"\n1,2\n', [{"a\nz": "1", 'x" FROM t; --': "2"}]),
+        (b"c1,c0\n1,2\n", [{"c1": "1", "c0": "2"}]),
+        ("häß,b\nü,2\n".encode(), [{"häß": "ü", "b": "2"}]),
+        (b"a,b\n", []),
+    ],
+)
+def test_csv_that_is_read(tmp_path: Path, data: bytes, expected: list[dict[str, object]]) -> None:
+    assert rows(csv(tmp_path, data)) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "contribution.empty"),
+        (b"\n\n", "contribution.empty"),
+        (b"a,a\n1,2\n", "contribution.duplicate_columns"),
+        (b"a, a\n1,2\n", "contribution.duplicate_columns"),
+        (b'"a,b\n1,2\n', "contribution.malformed"),
+        (b'"a"x,b\n1,2\n', "contribution.malformed"),
+        (b'"' + b"a" * 300_000, "contribution.malformed"),
+        (b"\xffa,b\n1,2\n", "contribution.encoding"),
+        ("ä,b\n1,2\n".encode("latin-1"), "contribution.encoding"),
+    ],
+)
+def test_headers_that_are_refused(tmp_path: Path, data: bytes, code: str) -> None:
+    with duckdb.connect() as connection, pytest.raises(ContributionError) as caught:
+        open_source(connection, csv(tmp_path, data), "csv")
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'a,b\n1,"2\n3,4\n',
+        b'a,b\n1,"2"x\n',
+        b"a,b\n1\n",
+        b"a,b\n1,2,3\n",
+        b"a,b\n" + b"x" * (1 << 21) + b",1\n",
+    ],
+)
+def test_broken_rows_stop_the_reader(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(duckdb.Error):
+        rows(csv(tmp_path, data))
+
+
+def test_parquet_keeps_its_types_and_is_addressed_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(parquet_bytes("""SELECT 7 AS "a""b", '007' AS c, [1] AS d""", tmp_path))
+    with duckdb.connect() as connection:
+        source = open_source(connection, path, "parquet")
+        assert connection.execute(f"SELECT {source.columns['c']} FROM {source.relation}").fetchall() == [
+            ("007",)
+        ]
+    assert [source.scalar(name) for name in source.columns] == [True, True, False]
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"a,b\n1,2\n", b"PAR1" + b"\0" * 100 + b"PAR1"])
+def test_parquet_that_is_none(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(data)
+    with duckdb.connect() as connection, pytest.raises(ContributionError) as caught:
+        open_source(connection, path, "parquet")
+    assert caught.value.code == "contribution.malformed"
+
+
+class TestCheckFile:
+    def manifest(self, data: bytes, **changes: object) -> Manifest:
+        claims: dict[str, object] = {
+            "collaboration": "c", "dataset": "d", "participant": "p", "signer": "p.s", "purposes": ["x"],
+            "provenance": "t", "period": {"first": "2024-01-01", "last": "2024-01-02"}, "file": "rows.csv",
+            "format": "csv", "rows": 1, "sha256": digest_bytes(data), "created": "2024-01-01T00:00:00Z",
+        }  # fmt: skip
+        return Manifest.model_validate(claims | changes)
+
+    def code(self, folder: Path, manifest: Manifest, limit: int = 1000) -> str:
+        with pytest.raises(ContributionError) as caught:
+            check_file(folder, manifest, limit=limit)
+        return caught.value.code.removeprefix("contribution.")
+
+    def test_a_good_file(self, tmp_path: Path) -> None:
+        path = csv(tmp_path, b"a\n1\n")
+        assert check_file(tmp_path, self.manifest(b"a\n1\n"), limit=4) == path
+
+    def test_refusals_in_order(self, tmp_path: Path) -> None:
+        assert self.code(tmp_path, self.manifest(b"x")) == "no_file"
+        csv(tmp_path, b"a\n1\n")
+        assert self.code(tmp_path, self.manifest(b"a\n1\n"), limit=3) == "too_large"
+        assert self.code(tmp_path, self.manifest(b"a\n2\n")) == "wrong_digest"
+        csv(tmp_path, b"")
+        assert self.code(tmp_path, self.manifest(b"")) == "empty"
+        for data, code in (
+            ("a\n1\n".encode("utf-16"), "encoding"),
+            ("a\n1\n".encode("utf-16-le"), "nul_bytes"),
+            (b"a\n1\0\n", "nul_bytes"),
+            (b"a\n\xff\n", "encoding"),
+            (b"a\n1\n\xc3", "encoding"),
+        ):
+            csv(tmp_path, data)
+            assert self.code(tmp_path, self.manifest(data)) == code
+
+    def test_only_regular_files_of_the_delivery(self, tmp_path: Path) -> None:
+        elsewhere = csv(tmp_path, b"a\n1\n")
+        delivery = tmp_path / "delivery"
+        delivery.mkdir()
+        (delivery / "rows.csv").symlink_to(elsewhere)
+        assert self.code(delivery, self.manifest(b"a\n1\n")) == "link"
+        (delivery / "rows.csv").unlink()
+        os.mkfifo(delivery / "rows.csv")
+        assert self.code(delivery, self.manifest(b"a\n1\n")) == "no_file"
+
+    @pytest.mark.parametrize(
+        "name", ["../rows.csv", "/etc/passwd", "", ".hidden", "a/b", "a\0b", "a*.csv", "a\n"]
+    )
+    def test_a_manifest_names_a_plain_file(self, name: str) -> None:
+        with pytest.raises(ValueError, match="file"):
+            self.manifest(b"", file=name)

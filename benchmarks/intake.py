@@ -189,7 +189,9 @@ def _bare(file: Path, *, plain: bool) -> None:
     settings = load_settings()
     home = settings.root
     typed = _TYPED.format(file=f"'{file}'")
-    vault = f"read_parquet('{home}/vault.parquet', encryption_config = {{footer_key_value: getvariable('key')}})"
+    vault = (
+        f"read_parquet('{home}/vault.parquet', encryption_config = {{footer_key_value: getvariable('key')}})"
+    )
 
     def script() -> None:
         with duckdb.connect() as connection:

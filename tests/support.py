@@ -69,8 +69,8 @@ datasets:
     lawful_basis: consent
     license: {id: LicenseRef-test, terms: Test only, redistribution: false}
     period: {from: 2024-01-01, until: 2024-12-31}
-    max_rows: 300
-    max_bytes: 100000
+    max_rows: 100000
+    max_bytes: 20000000
     fields:
       - {name: household_id, as: unit, type: string, required: true, max_length: 40,
          classification: direct_identifier, technique: {kind: pseudonymize, domain: household}}
@@ -257,6 +257,7 @@ class TinyHouse:
         self,
         dataset: str,
         data: bytes | None = None,
+        /,
         *,
         rows: int | None = None,
         format_: str = "csv",
@@ -279,7 +280,7 @@ class TinyHouse:
         if rows is None:
             rows = max(0, len(data.splitlines()) - 1)
         self.count += 1
-        name = name if name is not None else f"{dataset}-{self.count}"
+        name = f"{dataset}-{self.count}" if name is None else name
         folder = self.landing(self.dataset(dataset).participant) / name
         folder.mkdir()
         said = self.claims(dataset, data, format_, rows) | claims
@@ -315,29 +316,30 @@ class TinyHouse:
         """The files of a refused delivery by name, opened with the house's quarantine key."""
         return quarantine.unseal(self.house, sealed)
 
-    def everything_said(self) -> bytes:
-        """All that the control plane holds: events, tables, lineage."""
-        files = [*self.root.glob("control.db*"), *(self.root / "checkpoints").glob("*")]
-        return b"".join(path.read_bytes() for path in files)
+    def everything_on_disk(self) -> bytes:
+        """Every byte below the home folder, names of files included."""
+        files = sorted(self.root.rglob("*"))
+        names = "\n".join(map(str, files)).encode("utf-8", "surrogateescape")
+        return names + b"".join(path.read_bytes() for path in files if path.is_file())
 
 
-def tiny_settings(home: Path, **overrides: object) -> Settings:
-    """Settings of a house at `home/house` that serves only the tiny charter."""
+def tiny_settings(home: Path, *, charter: str | None = None, **overrides: object) -> Settings:
+    """Settings of a house at `home/house` that serves only the tiny charter, or another text of it."""
     charters = home / "charters"
     charters.mkdir(parents=True, exist_ok=True)
-    (charters / "tiny.yaml").write_text(CHARTER)
-    return load_settings(
-        **{"home": home / "house", "charters": charters, "master_key": None, "duckdb_threads": 1} | overrides
-    )
+    if charter is not None or not (charters / "tiny.yaml").exists():
+        (charters / "tiny.yaml").write_text(charter or CHARTER)
+    defaults: dict[str, object] = {"home": home / "house", "charters": charters, "duckdb_threads": 1}
+    return load_settings(**defaults | {"master_key": None} | overrides)
 
 
-def make_house(home: Path, **overrides: object) -> TinyHouse:
-    """A new house; keys are derived from member ids, so that another process can sign too."""
-    house = House.initialize(tiny_settings(home, **overrides))
-    charter = house.charters[COLLABORATION]
-    tiny = TinyHouse(house, charter, member_keys(charter))
+def make_house(home: Path, *, charter: str | None = None, **overrides: object) -> TinyHouse:
+    """A new house; members' keys are derived from member ids, so that another process can sign too."""
+    house = House.initialize(tiny_settings(home, charter=charter, **overrides))
+    agreed = house.charters[COLLABORATION]
+    tiny = TinyHouse(house, agreed, member_keys(agreed))
     for member, key in tiny.keys.items():
-        register_member(house.log, charter, member, key.public, actor="operator")
+        register_member(house.log, agreed, member, key.public, actor="operator")
     return tiny
 
 

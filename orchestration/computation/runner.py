@@ -63,6 +63,8 @@ REFRESH = ("staging", "intermediate")
 """The selection that turns admitted entities into what the cells models read."""
 
 _FAILED = ("error", "fail", "runtime error")
+_CHILD = "orchestration.computation.child"
+_PARSED, _STAMP = "manifest.msgpack", "manifest.digest"
 
 
 @dataclass(frozen=True)
@@ -153,31 +155,46 @@ def room_environment(settings: Settings, room_path: Path, room_key: str) -> dict
 def prepare_manifest(settings: Settings) -> Path:
     """The dbt manifest that Dagster reads, parsed anew only when the project's files changed.
 
+    Kept beside it in dbt's own form, so that later invocations need not parse.
+
     Raises: ServiceError (`transform.not_started`) when the project does not parse.
     """
     manifest = settings.dbt_target / "manifest.json"
-    stamp = settings.dbt_target / "manifest.digest"
-    digest = _project_digest(settings.dbt_project)
-    if manifest.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
+    if _stored_parse(settings) is not None and manifest.is_file():
         return manifest
+    digest = _project_digest(settings.dbt_project)
+    stamp = settings.dbt_target / _STAMP
     with _target(settings) as target:
         facts = _invoke(settings, target, _clean_environment(), "parse")
         if not facts["success"]:
             raise ServiceError(NOT_STARTED)
+        stamp.unlink(missing_ok=True)
         os.replace(target / "manifest.json", manifest)
+        os.replace(target / "partial_parse.msgpack", settings.dbt_target / _PARSED)
     write_durably(stamp, digest.encode())
     return manifest
+
+
+def _stored_parse(settings: Settings) -> Path | None:
+    """dbt's own form of the manifest, if it was made from the project's files as they are now."""
+    parsed, stamp = settings.dbt_target / _PARSED, settings.dbt_target / _STAMP
+    try:
+        current = stamp.read_text(encoding="utf-8") == _project_digest(settings.dbt_project)
+    except OSError:
+        return None
+    return parsed if current and parsed.is_file() else None
 
 
 def _invoke(settings: Settings, target: Path, environment: dict[str, str], *command: str) -> dict[str, Any]:
     """Run dbt in a child process; what it prints is thrown away, its report is all that counts."""
     report = target / "report.json"
+    parsed = _stored_parse(settings)
     project = str(settings.dbt_project)
     arguments = ["--quiet", "--no-partial-parse", "--no-send-anonymous-usage-stats", *command]
     arguments += ["--project-dir", project, "--profiles-dir", project]
     arguments += ["--target-path", str(target), "--log-path", str(target), "--log-level-file", "none"]
     with subprocess.Popen(  # noqa: S603  # our own module, our own arguments
-        [sys.executable, "-m", "orchestration.computation.child", str(report), *arguments],
+        [sys.executable, "-m", _CHILD, str(report), str(parsed or "-"), *arguments],
         env=environment,
         cwd=target,
         stdin=subprocess.PIPE,  # stays open while we live; see child.py

@@ -95,12 +95,16 @@ class KeyStore:
     def destroy(self, name: str) -> None:
         """Overwrite and remove the wrapped secret; without it the ciphertext is noise."""
         path = self._path(name)
+        gone = path.with_name(f".{path.name}.destroyed")
         if path.exists():
-            with path.open("r+b") as file:
-                file.write(secrets.token_bytes(path.stat().st_size))
-                os.fsync(file.fileno())
-            path.unlink()
+            os.replace(path, gone)  # first: killed half-way, a rerun must not meet a key that never opens
             sync(path.parent)
+        if gone.exists():
+            with gone.open("r+b") as file:
+                file.write(secrets.token_bytes(gone.stat().st_size))
+                os.fsync(file.fileno())
+            gone.unlink()
+            sync(gone.parent)
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

@@ -37,7 +37,11 @@ SHELF_INCOMPLETE = Reason(
     "Files of release {release} are missing from the shelf or unreadable.",
     "Restore the shelf from its backup, or submit the request again.",
 )
-
+OTHER_RELEASE = Reason(
+    "access.other_release",
+    "The folder of release {release} holds another release.",
+    "Treat it as tampering; restore the shelf from its backup.",
+)
 SUMMARY_ONLY = Reason(
     "access.summary_only",
     "The charter gives this member a summary of release {release}, not its files.",
@@ -94,7 +98,9 @@ def copy_release(opened: OpenedInsight, target: Path) -> None:
 
 
 def check_release(house: House, folder: Path, release_id: str) -> Passport:
-    """Passport and files of a release, verified against the operator's key.
+    """Passport and files of a release, verified against the operator's key and the release's own name.
+
+    Entitlement was decided by that name, so a true release of another name is as wrong as a forged one.
 
     Raises: IntegrityError.
     """
@@ -103,7 +109,10 @@ def check_release(house: House, folder: Path, release_id: str) -> Passport:
     except (OSError, ValueError):
         raise IntegrityError(SHELF_INCOMPLETE, release=release_id) from None
     files = {path.name: path for path in folder.iterdir() if path.name != FILENAME}
-    return verify_passport(envelope, house.operator.public, files)
+    passport = verify_passport(envelope, house.operator.public, files)
+    if passport.release != release_id:
+        raise IntegrityError(OTHER_RELEASE, release=release_id)
+    return passport
 
 
 def _release(house: House, release_id: str) -> tuple[str, Release]:

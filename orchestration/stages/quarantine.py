@@ -49,8 +49,10 @@ def seal(house: House, folder: Path, name: str) -> str | None:
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     recipients = [house.sealing_recipient]
     for number, path in enumerate(files):
-        with replacing(target / f"{number}.age") as temporary:
-            pyrage.encrypt_file(str(path), str(temporary), recipients)
+        # Streams, because a sender's file name need not be text.
+        final = target / f"{number}.age"
+        with replacing(final) as temporary, path.open("rb") as plain, temporary.open("wb") as sealed:
+            pyrage.encrypt_io(plain, sealed, recipients)
     names = json.dumps([os.fsdecode(path.relative_to(folder)) for path in files])
     write_durably(target / _NAMES, pyrage.encrypt(names.encode(), recipients), mode=0o600)
     return name

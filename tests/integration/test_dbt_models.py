@@ -127,6 +127,7 @@ def make_room(home: Path, *, rows: str = "") -> Room:
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
     made = make_room(tmp_path_factory.mktemp("house"))
+    runner.prepare_manifest(made.settings)
     refreshed = runner.build(made.settings, made.path, made.key, unit_tests=False)
     return Room(made.settings, made.path, made.key, refreshed)
 
@@ -317,7 +318,12 @@ def test_neither_key_nor_results_stay_behind(room: Room) -> None:
     room.cells("campaign_response", by="campaign_type")
     runner.prepare_manifest(room.settings)
     left = [path for path in room.settings.root.rglob("*") if path.is_file()]
-    assert sorted(path.name for path in left) == ["manifest.digest", "manifest.json", "room.duckdb"]
+    assert sorted(path.name for path in left) == [
+        "manifest.digest",
+        "manifest.json",
+        "manifest.msgpack",
+        "room.duckdb",
+    ]
     for path in left:
         content = path.read_bytes()
         assert room.key.encode() not in content
@@ -359,6 +365,23 @@ def test_the_manifest_is_parsed_once_and_again_when_the_project_changes(
     assert runner.prepare_manifest(settings).stat().st_mtime_ns == first
     monkeypatch.setattr(runner, "_project_digest", lambda _: "sha256:changed")
     assert runner.prepare_manifest(settings).stat().st_mtime_ns > first
+
+
+def test_the_stored_parse_changes_nothing_but_the_time(room: Room) -> None:
+    request = a_request("t-1-stored", "campaign_response", {"by": "campaign"})
+    template = TEMPLATES[request.template]
+    stored = runner._stored_parse(room.settings)
+    assert stored is not None
+    with_it = runner.build_cells(room.settings, room.path, room.key, template, request)
+    records = room.read(request)
+    stored.unlink()
+    without = runner.build_cells(room.settings, room.path, room.key, template, request)
+    assert [(node.name, node.sql) for node in with_it.nodes] == [
+        (node.name, node.sql) for node in without.nodes
+    ]
+    assert room.read(request) == records
+    runner.prepare_manifest(room.settings)
+    assert stored.is_file()
 
 
 def test_dbt_ends_with_its_parent(tmp_path: Path) -> None:

@@ -11,6 +11,10 @@ from tests.promises.canary_run import Run, prepare, run_everything
 from tests.support import TinyHouse, copy_home, make_house, open_house
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="Write committed snapshots anew.")
+
+
 @pytest.fixture(scope="session")
 def initialized_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed tiny house after `init`, nothing delivered: copy it, never open it."""

@@ -93,9 +93,7 @@ def test_a_gate_that_failed_gives_no_receipt(fresh: TinyHouse) -> None:
 def test_a_receipt_counts_for_its_own_bytes_only(finished: TinyHouse) -> None:
     """A table of the room that was changed after its gate is not admitted, whoever changed it."""
     with finished.house.room("tiny").open() as connection:
-        connection.execute(
-            f"DELETE FROM room.deidentified.{_table(finished, 'people')} WHERE rowid = 0"
-        )
+        connection.execute(f"DELETE FROM room.deidentified.{_table(finished, 'people')} WHERE rowid = 0")
     with pytest.raises(IntegrityError, match="room.table_changed"):
         refresh.refresh(finished.house, finished.charter, CALLER)
 
@@ -121,7 +119,10 @@ def instance(fresh: TinyHouse) -> Iterator[dg.DagsterInstance]:
 
 
 def materialize(
-    tiny: TinyHouse, instance: dg.DagsterInstance, *keys: dg.AssetKey, partition: tuple[str, str] | None = None
+    tiny: TinyHouse,
+    instance: dg.DagsterInstance,
+    *keys: dg.AssetKey,
+    partition: tuple[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """What the UI's "Materialize selected" does."""
     definitions = build_defs(tiny.house.settings)
@@ -167,9 +168,7 @@ def test_the_room_alone_is_refused(fresh: TinyHouse, instance: dg.DagsterInstanc
 
 
 @pytest.mark.parametrize("stage", ["cells", "protected", "insight"])
-def test_an_output_asset_alone_is_refused(
-    fresh: TinyHouse, instance: dg.DagsterInstance, stage: str
-) -> None:
+def test_an_output_asset_alone_is_refused(fresh: TinyHouse, instance: dg.DagsterInstance, stage: str) -> None:
     request = permitted_request(fresh)
     result = materialize(
         fresh,
@@ -232,7 +231,8 @@ def test_a_forged_projection_opens_nothing(fresh: TinyHouse) -> None:
     fresh.deidentify("people", contribution)
     with fresh.house.log.write() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO datasets VALUES ('tiny', 'people', ?, ?, 1)", (contribution, contribution.replace("-", "_"))
+            "INSERT INTO datasets VALUES ('tiny', 'people', ?, ?, 1)",
+            (contribution, contribution.replace("-", "_")),
         )
         connection.exec_driver_sql(
             "INSERT INTO receipts SELECT 'f' || substr(receipt_id, 2), collaboration, 'gate', subject, seq FROM receipts"

@@ -16,7 +16,8 @@ def shown(tiny: TinyHouse) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every projection."""
     with tiny.house.log.read() as connection:
         return {
-            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr) for table in PROJECTIONS
+            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+            for table in PROJECTIONS
         }
 
 

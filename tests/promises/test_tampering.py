@@ -3,6 +3,8 @@ the vault, the room or a key."""
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -66,21 +68,20 @@ def test_a_flipped_bit_in_any_column_of_the_log_is_found(finished: TinyHouse) ->
     assert problems(finished) == []
     places: dict[tuple[str, str], list[tuple[int, object]]] = {}
     for table, column, rowid, value in stored(path):
-        places.setdefault((table, column), []).append((rowid, value))
+        if (table, column) != ("lineage", "id"):  # says nothing but the order in which rows are forwarded
+            places.setdefault((table, column), []).append((rowid, value))
     assert len(places) > 50
-    missed = []
+    whole, missed = path.read_bytes(), []
     for (table, column), rows in places.items():
         rowid, value = DICE.choice(rows)
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            update = f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?'
-            connection.execute(update, (_flipped(value), rowid))
-            found = problems(finished)
-            finished.house.log.close()
-            if not found:
-                missed.append(f"{table}.{column}")
-            # An INTEGER primary key is the row's own number: the row has moved with it.
-            moved = _flipped(value) if column in ("seq", "position", "id", "size") and rowid == value else rowid
-            connection.execute(update, (value, moved))
+            connection.execute(
+                f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (_flipped(value, column), rowid)
+            )
+        if not problems(finished):
+            missed.append(f"{table}.{column}")
+        finished.house.log.close()
+        path.write_bytes(whole)
     assert missed == []
     assert problems(finished) == []
 
@@ -134,6 +135,14 @@ def test_a_flipped_bit_in_any_checkpoint_file_is_found(finished: TinyHouse) -> N
 # --- passport and shelf
 
 
+def signed_bytes(envelope: bytes) -> list[object]:
+    """What a DSSE envelope says and who vouches for it, decoded."""
+    document = json.loads(envelope)
+    texts = [document["payload"], *(each["sig"] for each in document["signatures"])]
+    keys = [each["keyid"] for each in document["signatures"]]
+    return [document["payloadType"], keys, *(base64.b64decode(text) for text in texts)]
+
+
 def releases(tiny: TinyHouse) -> list[str]:
     return sorted(path.name for path in tiny.house.shelf.iterdir())
 
@@ -146,12 +155,15 @@ def test_a_flipped_bit_anywhere_in_a_passport_is_found(finished: TinyHouse) -> N
     ends = [*range(64), *range(len(data) - 400, len(data))]
     undetected = []
     for at in sorted({*ends, *range(0, len(data), 41)}):
-        path.write_bytes(flip(data, at * 8 + DICE.randrange(8)))
+        changed = flip(data, at * 8 + DICE.randrange(8))
+        path.write_bytes(changed)
         try:
             access.check_release(finished.house, folder, name)
         except IntegrityError:
             continue
-        undetected.append((at, data[max(0, at - 20) : at + 20]))
+        # Base64 has bits that mean nothing beside its padding; whatever means something must be found.
+        if signed_bytes(changed) != signed_bytes(data):
+            undetected.append((at, data[max(0, at - 20) : at + 20]))
     assert undetected == []
 
 
@@ -186,7 +198,9 @@ def test_a_file_added_or_taken_away_is_found(finished: TinyHouse) -> None:
 def test_passports_cannot_be_exchanged(finished: TinyHouse) -> None:
     """A true passport of another release vouches for other files."""
     one, other = releases(finished)[:2]
-    (finished.house.shelf / one / FILENAME).write_bytes((finished.house.shelf / other / FILENAME).read_bytes())
+    (finished.house.shelf / one / FILENAME).write_bytes(
+        (finished.house.shelf / other / FILENAME).read_bytes()
+    )
     with pytest.raises(IntegrityError):
         access.open_insight(finished.house, one, "shop.analyst", "To read it.")
 
@@ -196,7 +210,7 @@ def test_a_whole_release_under_another_name_is_found(finished: TinyHouse) -> Non
     one, other = releases(finished)[:2]
     for path in (finished.house.shelf / one).iterdir():
         (finished.house.shelf / other / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="access.other_release"):
         access.open_insight(finished.house, other, "shop.analyst", "To read it.")
 
 
@@ -207,7 +221,9 @@ def test_a_flipped_bit_in_a_protected_table_is_found(finished: TinyHouse) -> Non
     request = next(iter(finished.payloads("output.released"))).request  # type: ignore[attr-defined]
     flip_in(finished.root / "protected" / f"{request}.json")
     with finished.house.log.write() as connection:  # as if the process had been killed before stage 7
-        connection.exec_driver_sql("DELETE FROM events WHERE type = 'output.released' AND subject = ?", (request,))
+        connection.exec_driver_sql(
+            "DELETE FROM events WHERE type = 'output.released' AND subject = ?", (request,)
+        )
     with pytest.raises(GlasshouseError):
         release.release(finished.house, finished.charter, request, CALLER)
 
@@ -229,11 +245,12 @@ def test_a_flipped_bit_in_a_wrapped_key_is_found(finished: TinyHouse) -> None:
             finished.house.keys.secret(name)
 
 
-def _flipped(value: object) -> object:
+def _flipped(value: object, column: str) -> object:
     if isinstance(value, bytes):
         return flip(value, DICE.randrange(len(value) * 8))
     if isinstance(value, int):
-        return value ^ (1 << DICE.randrange(8))
+        # A number nobody has, so that no unique key stands in the way; a boolean has one bit only.
+        return value ^ (1 if column == "granted" else 1 << 20)
     raw = str(value).encode()
     # Bit 0 or 1 of an ASCII character, so that it stays text.
     return flip(raw, 8 * DICE.randrange(len(raw)) + DICE.randrange(2)).decode("utf-8", "replace")

@@ -31,7 +31,7 @@ def test_the_charters_promises_become_rules() -> None:
     suite = compile_suite(TINY.dataset("sales"), EXPECTATIONS)
     rules = {rule.rule: rule for rule in suite.rules}
     assert list(rules)[:2] == ["has_rows", "columns_as_chartered"]
-    assert rules["has_rows"].arguments == {"min_value": 1, "max_value": 300}
+    assert rules["has_rows"].arguments == {"min_value": 1, "max_value": 100_000}
     columns = ["unit", "basket", "product", "quantity", "amount", "week", "occurred_on"]
     assert rules["columns_as_chartered"].arguments == {"column_list": columns}
     assert rules["unit_pseudonymous"].arguments == {"column": "unit", "value": 64}

@@ -1,0 +1,40 @@
+"""`python -m benchmarks`: run all benchmarks, or the named ones, and write the results."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks import demo, intake, report, request
+
+_PARTS = ("intake", "request", "demo")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"which to run, of {', '.join(_PARTS)}; default: all")
+    parser.add_argument("--pairs", type=int, default=3, help="how often each side runs, in turns; default: 3")
+    parser.add_argument("--large", type=int, default=10_000_000, help="rows of the synthetic copy")
+    asked = parser.parse_args()
+    parts = asked.parts or _PARTS
+    if unknown := set(parts) - set(_PARTS):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    about = report.machine()
+    results = report.Results()
+    if "intake" in parts:
+        print(f"Stages 1-3 against bare DuckDB, {asked.pairs} pairs; minutes …", flush=True)
+        comparisons, results.memory = intake.compare(asked.pairs, large=asked.large)
+        results.comparisons += comparisons
+    if "request" in parts:
+        print(f"A request against a bare dbt build, {asked.pairs} pairs …", flush=True)
+        results.comparisons.append(request.compare(asked.pairs))
+    if "demo" in parts:
+        print(f"The demo, {asked.pairs} times …", flush=True)
+        results.demo = demo.measure(asked.pairs)
+    page = report.write(results, about)
+    print(f"\n{page.read_text(encoding='utf-8')}")
+    print(f"Written to {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}")
+
+
+if __name__ == "__main__":
+    main()

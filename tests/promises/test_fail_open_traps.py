@@ -1,0 +1,298 @@
+"""The traps of DESIGN §6 where a tool fails open, each held shut here.
+
+Kept by name elsewhere: a forged passing check and a blocking check of another run
+(`test_no_release_without_receipts`), engines whose errors quote values (`test_canary`), leading zeros and CSV
+sniffing (`tests/unit/scope`), dead lineage backends (`tests/unit/audit/test_forward`), torn files and killed
+processes (`tests/unit/engine`, `tests/integration`).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+import yaml
+
+from orchestration.audit import forward
+from orchestration.charter import ENTITIES, load_charter
+from orchestration.defs.build import build_defs
+from orchestration.engine.duck import quote_name
+from orchestration.engine.room import Room
+from orchestration.errors import QualityGateError, ServiceError, public
+from orchestration.scope.expectations import Rule, Suite, compile_suite
+from orchestration.scope.gate import run_gate
+from orchestration.settings import PROJECT_ROOT, load_settings, silence_telemetry
+from orchestration.stages import refresh
+from tests.promises.canary_run import Run
+from tests.support import CALLER, TinyHouse, csv_bytes, open_house, people_rows
+
+# --- Great Expectations
+
+
+@pytest.fixture
+def room(fresh: TinyHouse) -> Room:
+    return fresh.house.room("tiny")
+
+
+def rule(name: str, expectation: str, **arguments: object) -> Rule:
+    return Rule(rule=name, expectation=expectation, arguments=arguments)  # type: ignore[arg-type]
+
+
+HOLDS = rule("holds", "expect_column_values_to_not_be_null", column="unit")
+
+
+def people_table(connection: duckdb.DuckDBPyConnection, rows: str = "range(120)") -> str:
+    connection.execute(
+        f"CREATE TABLE people_x AS SELECT 'jane' || i || '@example.org' AS unit, 'young' AS age FROM {rows} AS t(i)"
+    )
+    return "people_x"
+
+
+def test_gx_drops_rules_it_does_not_know_and_we_refuse_them(room: Room) -> None:
+    suite = Suite(
+        dataset="people", rules=(HOLDS, rule("typo", "expect_column_values_to_not_be_nul", column="unit"))
+    )
+    with room.open() as connection, pytest.raises(QualityGateError, match="gate.not_understood"):
+        run_gate(connection, people_table(connection), suite)
+
+
+def test_gx_passes_an_empty_suite_and_we_refuse_it(room: Room) -> None:
+    with room.open() as connection, pytest.raises(QualityGateError, match="gate.empty_suite"):
+        run_gate(connection, people_table(connection), Suite(dataset="people", rules=()))
+
+
+@pytest.mark.parametrize(
+    "dataset", [d.id for d in load_charter(PROJECT_ROOT / "charters/grocery.yaml").datasets]
+)
+def test_gx_passes_an_empty_table_and_our_suites_do_not(room: Room, dataset: str) -> None:
+    declared = load_charter(PROJECT_ROOT / "charters" / "grocery.yaml").dataset(dataset)
+    present = {field.attribute for field in declared.fields}
+    columns = ", ".join(
+        f"NULL::{kind} AS {quote_name(name)}"
+        for name, kind in ENTITIES[declared.entity].attributes.items()
+        if name in present
+    )
+    suite = compile_suite(declared, PROJECT_ROOT / "expectations")
+    with room.open() as connection:
+        connection.execute(f"CREATE TABLE nothing AS SELECT {columns} WHERE false")
+        assert not run_gate(connection, "nothing", suite).passed
+
+
+def test_a_rule_that_cannot_be_computed_is_a_no_without_a_word(
+    room: Room, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """GX's tracebacks carry SQL and its default results carry values."""
+    suite = Suite(
+        dataset="people",
+        rules=(HOLDS, rule("numbers", "expect_column_sum_to_be_between", column="unit", min_value=1)),
+    )
+    with caplog.at_level("DEBUG"), room.open() as connection:
+        result = run_gate(connection, people_table(connection), suite)
+    assert [check.passed for check in result.checks] == [True, False]
+    out, err = capfd.readouterr()
+    assert "@example.org" not in repr(result) + out + err + caplog.text
+
+
+def test_gx_sends_no_analytics(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GX_ANALYTICS_ENABLED", "DBT_SEND_ANONYMOUS_USAGE_STATS"):
+        monkeypatch.setenv(name, "true")
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    silence_telemetry()
+    assert os.environ["GX_ANALYTICS_ENABLED"] == os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
+    assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+def test_gx_is_silenced_before_it_is_imported() -> None:
+    body = next(
+        node
+        for node in ast.walk(ast.parse((PROJECT_ROOT / "orchestration/scope/gate.py").read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name == "_great_expectations"
+    )
+    silenced = [n.lineno for n in ast.walk(body) if isinstance(n, ast.Name) and n.id == "silence_telemetry"]
+    imports = [n.lineno for n in ast.walk(body) if isinstance(n, ast.Import | ast.ImportFrom)]
+    assert silenced
+    assert max(silenced) < min(imports)
+
+
+def test_no_stage_opens_a_connection_to_anywhere(fresh: TinyHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for analytics, not for an extension, and not for a lineage backend that is set and dead."""
+
+    def refuse(_socket: socket.socket, address: object) -> None:
+        raise AssertionError(f"a stage wanted to connect to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    monkeypatch.setenv("GLASSHOUSE_OPENLINEAGE_URL", "http://192.0.2.1:1")
+    open_house(fresh.root.parent).contribute("people")
+
+
+# --- OpenLineage
+
+
+def test_lineage_cannot_be_switched_off_from_outside(
+    fresh: TinyHouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stray = tmp_path / "work"
+    (stray / ".openlineage").mkdir(parents=True)
+    for path in (stray / "openlineage.yml", stray / ".openlineage" / "openlineage.yml"):
+        path.write_text("transport: {type: noop}\n")
+    monkeypatch.chdir(stray)
+    monkeypatch.setenv("HOME", str(stray))
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(stray / "openlineage.yml"))
+    monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
+    monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "noop")
+    fresh.contribute("people")
+    events = fresh.house.log.lineage()
+    assert {event["eventType"] for event in events} == {"START", "COMPLETE"}
+    assert len(events) == 6
+    forward.forward(fresh.house.log, fresh.house.settings)
+    written = forward.lineage_file(fresh.house.settings).read_text().splitlines()
+    assert len(written) == len(events)
+
+
+def test_lineage_events_carry_no_sql_no_paths_and_no_keys(canary_run: Run) -> None:
+    """dbt's own OpenLineage wrapper puts whole statements into events."""
+    tiny = open_house(canary_run.home)
+    events = str(tiny.house.log.lineage())
+    tiny.house.log.close()
+    assert len(events) > 10_000
+    for word in ("SELECT ", "select ", "CREATE ", str(canary_run.root), "vault/", ".parquet"):
+        assert word not in events
+
+
+# --- dbt
+
+
+def test_dbt_obeys_neither_the_working_folder_nor_switches_from_outside(
+    finished: TinyHouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A relative home means the same to dbt as to us; DBT_EMPTY and the like change nothing."""
+    finished.house.log.close()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(finished.root.parent)
+    before = {path for path in finished.root.parent.rglob("*") if path.is_file()}
+    monkeypatch.setenv("GLASSHOUSE_HOME", "house")
+    monkeypatch.setenv("GLASSHOUSE_CHARTERS", "charters")
+    for name, value in {
+        "DBT_EMPTY": "true", "DBT_DEFER": "true", "DBT_STATE": "nowhere", "DBT_TARGET": "prod", "DBT_FULL_REFRESH": "1",
+        "DBT_PROFILES_DIR": str(elsewhere), "DBT_TARGET_PATH": str(elsewhere), "DBT_LOG_PATH": str(elsewhere),
+        "DBT_LOG_LEVEL_FILE": "debug", "DBT_PRINT": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "true",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    tiny = TinyHouse(type(finished.house).open(load_settings()), finished.charter, finished.keys)
+    refreshed = refresh.refresh(tiny.house, tiny.charter, CALLER)
+    tiny.house.log.close()
+    assert refreshed.result.rows["int_units__joined"] == 120
+    assert not list(elsewhere.iterdir())
+    appeared = {path for path in finished.root.parent.rglob("*") if path.is_file()} - before
+    assert {path.relative_to(finished.root).parts[0] for path in appeared} <= {
+        "tmp",
+        "room",
+        "control.db-wal",
+        "control.db-shm",
+    }
+
+
+def test_a_room_is_busy_rather_than_written_twice(finished: TinyHouse) -> None:
+    patient = open_house(finished.root.parent, room_wait_seconds=0.1)
+    with finished.house.room("tiny").reserved(), pytest.raises(ServiceError, match="room.busy"):
+        # Another Room object, as another process would have: the lock is the file's.
+        refresh.refresh(patient.house, patient.charter, CALLER)
+    patient.house.log.close()
+
+
+# --- Dagster
+
+
+def test_dagster_phones_nobody_and_keeps_no_output_of_steps(canary_run: Run) -> None:
+    configuration = yaml.safe_load((canary_run.root / "dagster" / "dagster.yaml").read_text())
+    assert configuration["telemetry"] == {"enabled": False}
+    assert configuration["nux"] == {"enabled": False}
+    assert configuration["run_monitoring"]["enabled"] is True
+    assert configuration["compute_logs"]["class"] == "NoOpComputeLogManager"
+    assert configuration["concurrency"]["pools"]["default_limit"] == 1
+
+
+def test_dagsters_configuration_is_ours_at_every_start(fresh: TinyHouse) -> None:
+    from orchestration.defs.instance import open_instance
+
+    path = fresh.root / "dagster" / "dagster.yaml"
+    path.write_text("telemetry: {enabled: true}\n")
+    with open_instance(fresh.house.settings) as instance:
+        assert not instance.telemetry_enabled
+    assert yaml.safe_load(path.read_text())["telemetry"] == {"enabled": False}
+
+
+def test_nothing_runs_by_an_automation_condition(fresh: TinyHouse) -> None:
+    """`AutomationCondition.eager()` ignores failed blocking checks; our sensors read the log instead."""
+    definitions = build_defs(fresh.house.settings)
+    graph = definitions.resolve_asset_graph()
+    assert graph.get_all_asset_keys()
+    assert not [key for key in graph.get_all_asset_keys() if graph.get(key).automation_condition]
+    assert not [s for s in definitions.sensors or () if isinstance(s, dg.AutomationConditionSensorDefinition)]
+
+
+def test_steps_run_in_one_process_and_take_turns_in_the_room(fresh: TinyHouse) -> None:
+    """DuckDB has one writer process per file; only the last stage does not open the room."""
+    definitions = build_defs(fresh.house.settings)
+    assert definitions.executor == dg.in_process_executor
+    jobs = [job for job in definitions.resolve_all_job_defs() if job.name.startswith("tiny__")]
+    assert len(jobs) == 6
+    for job in jobs:
+        pools = {node.name: node.definition.pool for node in job.graph.nodes}
+        assert {name for name, pool in pools.items() if pool != "room_tiny"} == {
+            name for name in pools if "__insight__" in name
+        }
+
+
+# --- errors of engines
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.ConversionException("Could not convert string 'jane@example.org' to INT32"),
+        duckdb.ConstraintException('Duplicate key "jane@example.org" violates primary key'),
+        ValueError("jane@example.org"),
+        KeyError("jane@example.org"),
+        UnicodeDecodeError("utf-8", b"jane@example.org", 0, 1, "jane@example.org"),
+    ],
+)
+def test_what_an_engine_says_never_becomes_public(error: Exception) -> None:
+    try:
+        raise error
+    except type(error) as caught:
+        shown = public(caught)
+    assert "jane" not in str(shown)
+    assert shown.code == "internal.unexpected"
+
+
+def test_a_bug_at_the_command_line_shows_its_public_form_only(fresh: TinyHouse) -> None:
+    """A traceback's last line is the engine's text; `main` is the last edge."""
+    program = (
+        "import sys; from orchestration.cli import house, main\n"
+        "def broken(*a, **k): raise ValueError('jane@example.org')\n"
+        "house.read_state = broken\n"
+        "sys.argv = ['glasshouse', 'status']; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "internal.unexpected" in done.stderr
+    assert "jane" not in done.stdout + done.stderr
+
+
+def test_rows_beyond_a_limit_are_counted_never_quoted(fresh: TinyHouse) -> None:
+    rows = [
+        *people_rows(),
+        {"household_id": "jane@example.org" * 4, "age": "jane@example.org", "income": "low"},
+    ]
+    fresh.accept("people", fresh.deliver("people", csv_bytes(rows)))
+    assert b"jane" not in fresh.everything_said()

@@ -2,8 +2,9 @@
 
 A side is `python -m benchmarks.<module> ARGUMENT…`. It does its imports, then its work, and prints one line
 of JSON: the `seconds` and `cpu_seconds` (with children) of the work, the seconds that went by before it
-(imports and preparation), and whatever else is worth telling. Memory is seen from outside: the largest sum of resident memory over
-the side's process tree, imports included. Sides run in turns (A B A B), because a machine has moods.
+(imports and preparation), and whatever else is worth telling. Memory is seen from outside: the largest sum of
+resident memory over the side's process tree, imports included. Sides run in turns (A B A B), because a
+machine has moods.
 """
 
 from __future__ import annotations

@@ -80,14 +80,15 @@ def _page(results: Results, about: Mapping[str, Any], made: str) -> list[str]:
         "# Speed",
         "",
         f"Measured {made[:10]} by `make bench` on {about['cores']} cores and {about['memory_gib']} GiB,"
-        f" {about['system']}, Python {about['python']}; {versions}. Load before the run: {about['load_before']}.",
+        f" {about['system']}, Python {about['python']}; {versions}."
+        f" Load before the run: {about['load_before']}.",
         "",
     ]
     if results.comparisons:
         lines += [
-            "Ratios compare the two sides of one run, in turns; each is the median over the pairs. What each side"
-            " does, and what is left out of the time, is written at the top of `benchmarks/intake.py` and"
-            " `benchmarks/request.py`. CPU is user and system time of the whole process tree; peak is its"
+            "Ratios compare the two sides of one run, in turns; each is the median over the pairs. What each"
+            " side does, and what is left out of the time, is written at the top of `benchmarks/intake.py`"
+            " and `benchmarks/request.py`. CPU is user and system time of the whole process tree; peak is its"
             " resident memory, imports included.",
             "",
             "| Comparison | ours | theirs | ratio | pairs | CPU | target | peak, ours / theirs |",
@@ -96,9 +97,7 @@ def _page(results: Results, about: Mapping[str, Any], made: str) -> list[str]:
             "",
         ]
     if results.memory:
-        lines += [
-            "| Rows through stages 1-3 | seconds | peak memory (below 2 GiB at 10 M, flat from there) |"
-        ]
+        lines += ["| Rows through stages 1-3 | seconds | peak (below 2 GiB at 10 M, flat from there) |"]
         lines += ["|--:|--:|--:|"]
         lines += [
             f"| {rows:,} | {sample.seconds:.1f} | {_gib(sample)} |"

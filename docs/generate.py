@@ -34,8 +34,8 @@ def errors_page() -> str:
     parts = [
         "# Error codes\n",
         _NOTE,
-        "Every refusal has a stable code, says what is wrong and what would make it pass. Words in braces are",
-        "names of the charter, counts or digests; a message never holds a value of a row.\n",
+        "Every refusal has a stable code, says what is wrong and what would make it pass. Words in braces",
+        "are names of the charter, counts or digests; a message never holds a value of a row.\n",
     ]
     group = ""
     for code, reason in reasons().items():
@@ -75,8 +75,7 @@ def cli_page() -> str:
     ]
     for path, command in commands():
         parts.append(f"\n## {path}\n\n{(command.help or '').strip()}\n")
-        for parameter in command.params:
-            parts.append(f"- {_parameter(parameter)}")
+        parts += [f"- {_parameter(parameter)}" for parameter in command.params]
     return "\n".join(parts) + "\n"
 
 
@@ -94,7 +93,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def reasons() -> dict[str, Reason]:
-    """Every reason by its code. They stand at the top level of modules; other programs' reasons do not count."""
+    """Every reason by its code. They stand at the top level of our modules; tests' own do not count."""
     modules = [
         importlib.import_module(module.name)
         for module in pkgutil.walk_packages(orchestration.__path__, "orchestration.")

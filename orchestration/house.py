@@ -38,6 +38,7 @@ UNKNOWN_COLLABORATION = Reason(
 OPERATOR = "operator"  # the actor of what the platform does on its own
 _OPERATOR_KEY = "operator"
 _QUARANTINE_KEY = "quarantine"
+_FINGERPRINT_KEY = "fingerprint"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class House:
         keys = KeyStore(settings)
         keys.initialize()
         keys.create(_OPERATOR_KEY)
+        keys.create(_FINGERPRINT_KEY)
         keys.create(_QUARANTINE_KEY, str(pyrage.x25519.Identity.generate()).encode())
         house = cls(settings, AuditLog(settings.control_url), keys)
         for charter in house.charters.values():
@@ -129,6 +131,11 @@ class House:
         """Whom a refused delivery is sealed to (age, X25519)."""
         identity = pyrage.x25519.Identity.from_str(self.keys.secret(_QUARANTINE_KEY).decode())
         return identity.to_public()
+
+    @cached_property
+    def fingerprint_key(self) -> bytes:
+        """The key under which receipts vouch for tables of the room."""
+        return self.keys.secret(_FINGERPRINT_KEY)
 
     @property
     def vault(self) -> Vault:

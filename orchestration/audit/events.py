@@ -124,6 +124,9 @@ class ContributionAccepted(Handover):
     source_digest: Digest
     vault_digest: Digest
     key_id: Name
+    signer: Name
+    purposes: tuple[str, ...] = Field(min_length=1, description="What the steward gave it for.")
+    manifest: dict[str, JsonValue] = Field(description="The steward's signed statement, a DSSE envelope.")
 
 
 class ContributionRefused(Payload):
@@ -192,10 +195,11 @@ class GateFailed(Payload):
 
 
 class RoomRefreshed(Handover):
+    """How many rows joining the parties gives is a figure before output control, so it is not here."""
+
     type: ClassVar = "room.refreshed"
     stage: ClassVar[Stage] = "room"
     tables: dict[str, tuple[str, ...]] = Field(description="Entity → contributions it is made of.")
-    rows: dict[str, Count] = Field(description="Model → rows.")
 
 
 class RequestSubmitted(Payload):
@@ -224,7 +228,6 @@ class ComputationRun(Handover):
     request: Name
     template: Name
     template_digest: Digest
-    cells: Count
 
 
 class OutputGenerated(Handover):

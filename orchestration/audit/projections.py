@@ -58,7 +58,8 @@ def project(connection: Connection, entry: Entry) -> None:
     """
     payload = entry.event.payload
     if isinstance(payload, e.Handover):
-        row = {"receipt_id": entry.receipt_id, "stage": payload.stage, "subject": payload.receipt.subject}
+        row: dict[str, Any] = {"receipt_id": entry.receipt_id, "stage": payload.stage}
+        row |= {"subject": payload.receipt.subject, "revoked": False}
         _add(connection, t.receipts, entry, row)
     _PROJECTORS[type(payload)](connection, entry, payload)
 
@@ -130,9 +131,14 @@ def _dataset_deidentified(connection: Connection, entry: Entry, payload: e.Datas
 
 @_on(e.GatePassed)
 def _gate_passed(connection: Connection, entry: Entry, payload: e.GatePassed) -> None:
+    """The newest accepted contribution counts: running the gate of an older one again brings nothing back."""
     _judge(connection, entry, payload, "passed")
-    table = t.datasets.c
+    table, accepted = t.datasets.c, t.contributions.c
     current = (table.collaboration == entry.event.collaboration) & (table.dataset == payload.dataset)
+    mine = select(accepted.seq).where(accepted.contribution == payload.contribution).scalar_subquery()
+    newer = current & (table.contribution == accepted.contribution) & (accepted.seq > mine)
+    if connection.execute(select(table.dataset).where(newer)).first() is not None:
+        return
     connection.execute(delete(t.datasets).where(current))
     row = {
         "dataset": payload.dataset,
@@ -230,7 +236,8 @@ def _judge(connection: Connection, entry: Entry, payload: e.GatePassed | e.GateF
 
 def _take_back_gate(connection: Connection, contribution: str) -> None:
     receipt = t.receipts.c
-    connection.execute(delete(t.receipts).where(receipt.stage == "gate", receipt.subject == contribution))
+    taken = (receipt.stage == "gate") & (receipt.subject == contribution)
+    connection.execute(update(t.receipts).where(taken).values(revoked=True))
     connection.execute(delete(t.datasets).where(t.datasets.c.contribution == contribution))
 
 

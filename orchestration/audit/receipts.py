@@ -57,7 +57,7 @@ def require(log: AuditLog, stage: Stage, subject: str, *, charter_digest: str | 
     table = t.receipts.c
     query = (
         select(table.receipt_id)
-        .where(table.stage == stage, table.subject == subject)
+        .where(table.stage == stage, table.subject == subject, table.revoked.is_(False))
         .order_by(table.seq.desc())
         .limit(1)
     )

@@ -166,6 +166,7 @@ receipts = Table(
     Column("collaboration", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("subject", Text, nullable=False),
+    Column("revoked", Boolean, nullable=False, comment="Taken back: proves what was, opens nothing."),
     Column("seq", _Number, nullable=False),
     Index("receipts_by_subject", "subject", "stage"),
 )

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import JsonValue
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.text import Text
 
 from orchestration.audit.evidence import Evidence, make_evidence, read_evidence, verify_evidence
@@ -116,8 +115,8 @@ def _listing(found: Sequence[LoggedEvent], size: int) -> RenderableType:
         event = logged.event
         if day != f"{event.time:%Y-%m-%d}":
             day = f"{event.time:%Y-%m-%d}"
-            rows.append(("", "", f"[dim]{day}[/]", "", ""))
-        about, by = escape(_short(event.subject, 17)), escape(_short(event.actor, 20))
+            rows.append(("", "", day, "", ""))
+        about, by = _short(event.subject, 17), _short(event.actor, 20)
         rows.append((str(logged.seq), f"{event.time:%H:%M:%S}", event.type, about, by))
     columns = (("seq", "right"), "UTC", "event", "about", "by")
     note = f"{len(found)} of {size} events; --json shows them whole."

@@ -6,6 +6,7 @@ NO_COLOR).
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 from pydantic import JsonValue
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.digests import canonical_json
 from orchestration.errors import PublicError
@@ -40,10 +42,15 @@ def table(
     )
     for column in columns:
         heading, justify = column if isinstance(column, tuple) else (column, "left")
-        grid.add_column(heading, justify=justify, header_style="dim", overflow="fold")  # type: ignore[arg-type]
+        grid.add_column(Text(harmless(heading)), justify=justify, header_style="dim", overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*(Text(harmless(cell)) for cell in row))
     return grid
+
+
+def harmless(text: str) -> str:
+    """`text` without control characters: a label may come from data, and terminals obey some of them."""
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c)[0] != "C")
 
 
 def refuse(error: PublicError, *, as_json: bool) -> None:

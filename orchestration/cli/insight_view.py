@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.cli.console import harmless
 from orchestration.cli.console import table as plain_table
 from orchestration.output.cells import TOTAL, Measure
 from orchestration.output.protect import ProtectedRow, ProtectedTable
@@ -21,7 +22,7 @@ _WIDEST_GRID = 8  # columns that still fit 80 characters
 
 def render_insight(opened: OpenedInsight, unit: str) -> RenderableType:
     """Everything a receiver may see, most important first."""
-    parts: list[RenderableType] = [Text(opened.finding.headline, style="bold"), Text("")]
+    parts: list[RenderableType] = [Text(harmless(opened.finding.headline), style="bold"), Text("")]
     if opened.table is not None:
         parts += [_figures(opened.table), Text(""), *_plot(opened.table)]
         parts += [Text(f"· {sentence}", style="dim") for sentence in opened.table.why(unit)]
@@ -117,10 +118,10 @@ def _plot(table: ProtectedTable) -> list[RenderableType]:
     width = max(len(label) for label, _ in bars)
     for label, row in bars:
         if row is None or row.values is None:
-            lines.append(Text(f"{label:<{width}}  {_HIDDEN} hidden", style="dim"))
+            lines.append(Text(harmless(f"{label:<{width}}  {_HIDDEN} hidden"), style="dim"))
             continue
         length = round(float(row.values[measure.name]) / largest * _BAR_WIDTH)
-        line = Text(f"{label:<{width}}  ")
+        line = Text(harmless(f"{label:<{width}}  "))
         line.append("█" * max(length, 1), style="cyan")
         line.append(f" {_value(row, measure)}")
         lines.append(line)

@@ -50,7 +50,7 @@ TEST_FAILED = Reason(
 )
 NOT_STARTED = Reason(
     "transform.not_started",
-    "dbt ended before it built anything.",
+    "The process of dbt ended before it built anything.",
     "Check that the installation is complete (`uv sync`) and that the project compiles (`make test`).",
 )
 NOTHING_SELECTED = Reason(
@@ -171,7 +171,7 @@ def prepare_manifest(settings: Settings) -> Path:
         stamp.unlink(missing_ok=True)
         os.replace(target / "manifest.json", manifest)
         os.replace(target / "partial_parse.msgpack", settings.dbt_target / _PARSED)
-    write_durably(stamp, digest.encode())
+    write_durably(stamp, _stamp(settings.dbt_target / _PARSED, digest).encode())
     return manifest
 
 
@@ -179,10 +179,15 @@ def _stored_parse(settings: Settings) -> Path | None:
     """dbt's own form of the manifest, if it was made from the project's files as they are now."""
     parsed, stamp = settings.dbt_target / _PARSED, settings.dbt_target / _STAMP
     try:
-        current = stamp.read_text(encoding="utf-8") == _project_digest(settings.dbt_project)
+        current = stamp.read_text(encoding="utf-8") == _stamp(parsed, _project_digest(settings.dbt_project))
     except OSError:
         return None
-    return parsed if current and parsed.is_file() else None
+    return parsed if current else None
+
+
+def _stamp(parsed: Path, project_digest: str) -> str:
+    """What ties the stored parse, whose SQL is what runs, to the project's files."""
+    return digest_json([project_digest, digest_file(parsed)])
 
 
 def _invoke(settings: Settings, target: Path, environment: dict[str, str], *command: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from orchestration.defs.names import (
     contribution_key,
     deidentified_key,
     deliveries,
-    room_pool,
     shared_tags,
 )
 from orchestration.defs.resources import HouseResource
@@ -46,7 +45,6 @@ def contribution_asset(charter: Charter, dataset: Dataset) -> dg.AssetsDefinitio
                 ]
             )
         },
-        pool=room_pool(charter),
     )
     def contribution(context: dg.AssetExecutionContext, house: HouseResource) -> dg.MaterializeResult[None]:
         with house.step(context) as (opened, caller):
@@ -79,7 +77,6 @@ def deidentified_asset(charter: Charter, dataset: Dataset) -> dg.AssetsDefinitio
                 ]
             )
         },
-        pool=room_pool(charter),
     )
     def deidentified(context: dg.AssetExecutionContext, house: HouseResource) -> dg.MaterializeResult[None]:
         with house.step(context) as (opened, caller):
@@ -101,7 +98,6 @@ def gate_checks(charter: Charter, dataset: Dataset, settings: Settings) -> dg.As
     @dg.multi_asset_check(
         name=f"{charter.collaboration}__gate__{dataset.id}",
         specs=[_spec(rule, asset) for rule in suite.rules],
-        pool=room_pool(charter),
     )
     def gate_of_dataset(
         context: dg.AssetCheckExecutionContext, house: HouseResource

@@ -7,7 +7,7 @@ import dagster as dg
 from orchestration.audit.events import OutputReleased
 from orchestration.charter.model import Charter
 from orchestration.computation.template import Template
-from orchestration.defs.names import GROUP_OUTPUT, requests, room_pool, shared_tags, template_key
+from orchestration.defs.names import GROUP_OUTPUT, requests, shared_tags, template_key
 from orchestration.defs.resources import HouseResource
 from orchestration.stages import protect, release
 
@@ -24,7 +24,6 @@ def protected_asset(charter: Charter, template: Template) -> dg.AssetsDefinition
         kinds={"python"},
         tags=shared_tags(charter),
         description=f"{template.title}: small cells hidden, and others, so that none follows from a total.",
-        pool=room_pool(charter),
     )
     def protected(context: dg.AssetExecutionContext, house: HouseResource) -> dg.MaterializeResult[None]:
         with house.step(context) as (opened, caller):

@@ -19,17 +19,15 @@ telemetry:
 nux:
   enabled: false
 
-# A killed in-process run would stay STARTED for ever.
+# Runs that never start, or never end their cancelling; see defs/liveness.py for killed ones.
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180
   poll_interval_seconds: 15
 
-# One writer per room: steps that share a pool take turns.
+# Steps that write a vault or a room take turns by file locks, which the kernel frees when a process dies;
+# a slot of Dagster's pools stays taken by a killed run.
 concurrency:
-  pools:
-    default_limit: 1
-    granularity: op
   runs:
     max_concurrent_runs: 2
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from orchestration.charter.model import Charter
+from orchestration.defs import liveness
 from orchestration.defs.build import build_defs
 from orchestration.defs.instance import open_instance
 from orchestration.defs.names import (
@@ -55,6 +56,7 @@ class LocalRuns:
 
     def __enter__(self) -> LocalRuns:
         self._instance = self._stack.enter_context(open_instance(self._house.settings))
+        liveness.end_dead_runs(self._instance, self._house.settings)
         self._repository = build_defs(self._house.settings).get_repository_def()
         return self
 
@@ -119,12 +121,13 @@ class LocalRuns:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
+        liveness.release(self._house.settings, result.run_id)
         return Step(kind, subject, result.success, "" if result.success else _problem(result))
 
 
 def _problem(result: dg.ExecuteInProcessResult) -> str:
     """The public text that a failed step left, or which checks blocked what came after."""
-    for event in result.get_step_failure_events() if hasattr(result, "get_step_failure_events") else []:
+    for event in result.get_step_failure_events():
         data = event.step_failure_data.user_failure_data
         if data is not None and data.description:
             return str(data.description)

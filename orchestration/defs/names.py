@@ -1,4 +1,4 @@
-"""What things are called in Dagster: keys, groups, partitions, pools and tags, each in one place.
+"""What things are called in Dagster: keys, groups, partitions, jobs and tags, each in one place.
 
 Asset keys read `<collaboration>/<stage>/<name>`, the stages of DESIGN's table.
 """
@@ -43,11 +43,6 @@ def requests(charter: Charter, template: str) -> dg.DynamicPartitionsDefinition:
 
 def requests_name(charter: Charter, template: str) -> str:
     return f"{charter.collaboration}.{template}.requests"
-
-
-def room_pool(charter: Charter) -> str:
-    """Steps that write the room share a pool of one: DuckDB has one writer per file."""
-    return f"room_{charter.collaboration}"
 
 
 def intake_job_name(charter: Charter, dataset: Dataset) -> str:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from orchestration.audit import checkpoint, forward
 from orchestration.charter.model import Charter
+from orchestration.defs.resources import public_errors
 from orchestration.house import House
 from orchestration.settings import load_settings
 
@@ -15,7 +16,7 @@ from orchestration.settings import load_settings
 @dg.op(description="Sign the log's current head; forward lineage that has not left the house yet.")
 def sign_and_forward(context: dg.OpExecutionContext) -> None:
     settings = load_settings()
-    with House.opened(settings) as house:
+    with public_errors(), House.opened(settings) as house:
         signed = checkpoint.make(house.log, house.operator, house.checkpoints)
         sinks = forward.forward(house.log, settings)
     context.log.info(f"Checkpoint of {signed.size} events.")

@@ -2,14 +2,17 @@
 
 Each sensor reads our folders and our log to know what there is to do, never Dagster's event storage, which
 anyone with its port can write. Of Dagster it asks only whether that work is being done already: work whose
-run was killed is started again, a few times.
+run was killed is started again, a few times an hour.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 
 from orchestration.charter.model import Charter
+from orchestration.defs import liveness
 from orchestration.defs.names import (
     deliveries_name,
     intake_job_name,
@@ -23,6 +26,7 @@ from orchestration.defs.resources import (
     REASON_TAG,
     REQUEST_TAG,
     WORK_TAG,
+    public_errors,
 )
 from orchestration.digests import digest_json
 from orchestration.house import OPERATOR, House
@@ -30,7 +34,7 @@ from orchestration.settings import load_settings
 from orchestration.stages import landing, refresh, request
 from orchestration.stages.recorder import Caller
 
-_MOST_ATTEMPTS = 3
+_MOST_FAILURES = 3  # an hour
 
 
 def landing_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
@@ -44,7 +48,9 @@ def landing_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
         description="Deliveries in the landing folders of the participants.",
     )
     def on_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        with House.opened(load_settings()) as house:
+        settings = load_settings()
+        with public_errors(), House.opened(settings) as house:
+            liveness.end_dead_runs(context.instance, settings)
             caller = Caller(OPERATOR, "Found in the landing folder.")
             waiting = landing.sort(house, charter, caller)
         if not waiting:
@@ -82,8 +88,8 @@ def refresh_sensor(charter: Charter, job: dg.UnresolvedAssetJobDefinition) -> dg
         description="Contributions that passed their gate and are not in the room yet.",
     )
     def on_gates(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        with House.opened(load_settings()) as house:
-            if landing.is_waiting(house, charter):
+        with public_errors(), House.opened(load_settings()) as house:
+            if landing.is_arriving(house, charter):
                 return dg.SkipReason("Deliveries are still on their way in.")
             due = refresh.due(house, charter)
         if not due:
@@ -91,7 +97,7 @@ def refresh_sensor(charter: Charter, job: dg.UnresolvedAssetJobDefinition) -> dg
         work = f"refresh/{digest_json([*sorted(due)])[7:23]}"
         key = _attempt(context.instance, work)
         if key is None:
-            return dg.SkipReason("A refresh is running, or was tried several times: see its runs.")
+            return dg.SkipReason("A refresh is running, or failed several times this hour: see its runs.")
         return dg.RunRequest(
             run_key=key,
             tags=run_tags(charter, OPERATOR, "Contributions passed their gates.") | {WORK_TAG: work},
@@ -111,7 +117,7 @@ def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
         description="Requests that the charter permits and nobody has run yet.",
     )
     def on_requests(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        with House.opened(load_settings()) as house:
+        with public_errors(), House.opened(load_settings()) as house:
             if refresh.current(house, charter) is None:
                 return dg.SkipReason("The room has not been refreshed yet.")
             permitted = request.permitted(house, charter)
@@ -141,9 +147,13 @@ def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
 
 
 def _attempt(instance: dg.DagsterInstance, work: str) -> str | None:
-    """The run key of the next attempt; None while one is running, or after too many."""
-    runs = instance.get_runs(dg.RunsFilter(tags={WORK_TAG: work}))
-    if any(not run.is_finished for run in runs) or len(runs) >= _MOST_ATTEMPTS:
+    """The run key of the next attempt; None while one is running, or after too many failures in an hour."""
+    runs = instance.get_run_records(dg.RunsFilter(tags={WORK_TAG: work}))
+    recently = datetime.now(UTC) - timedelta(hours=1)
+    failed = [
+        each for each in runs if each.dagster_run.is_failure_or_canceled and each.create_timestamp > recently
+    ]
+    if any(not each.dagster_run.is_finished for each in runs) or len(failed) >= _MOST_FAILURES:
         return None
     return f"{work}#{len(runs) + 1}"
 

@@ -13,14 +13,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
-from orchestration.audit.lineage_datasets import published_rows
 from orchestration.charter.model import Charter
 from orchestration.computation.template import Template
 from orchestration.defs.names import (
     GROUP_COMPUTATION,
     deidentified_key,
     requests,
-    room_pool,
     shared_tags,
     template_key,
 )
@@ -73,20 +71,17 @@ def room_assets(charter: Charter, manifest: Path) -> dg.AssetsDefinition:
         select="staging intermediate",
         name=f"{charter.collaboration}__room",
         dagster_dbt_translator=RoomTranslator(charter),
-        pool=room_pool(charter),
     )
     def room(context: dg.AssetExecutionContext, house: HouseResource) -> Iterator[dg.MaterializeResult[None]]:
         with house.step(context) as (opened, caller):
             refreshed = refresh.refresh(opened, charter, caller)
-        threshold = charter.output.aggregation_threshold
         for node in refreshed.result.nodes:
             if node.kind == "model":
                 layer = "staging" if node.name.startswith("stg_") else "intermediate"
-                rows = published_rows(refreshed.result.rows.get(node.name, 0), threshold)
+                # No row counts: how many households the parties share is a figure before output control.
                 yield dg.MaterializeResult(
                     asset_key=dg.AssetKey([charter.collaboration, layer, node.name]),
-                    metadata={"receipt": refreshed.receipt_id}
-                    | ({"dagster/row_count": rows} if rows else {}),
+                    metadata={"receipt": refreshed.receipt_id},
                 )
 
     return room
@@ -101,7 +96,6 @@ def cells_assets(charter: Charter, template: Template, manifest: Path) -> dg.Ass
         name=f"{charter.collaboration}__cells__{template.id}",
         partitions_def=requests(charter, template.id),
         dagster_dbt_translator=RoomTranslator(charter),
-        pool=room_pool(charter),
     )
     def cells(
         context: dg.AssetExecutionContext, house: HouseResource

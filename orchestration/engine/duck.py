@@ -26,6 +26,8 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(f"SET memory_limit = {quote_text(settings.duckdb_memory)}")
         connection.execute(f"SET temp_directory = {quote_text(str(spill))}")
         connection.execute("SET temp_file_encryption = true")
+        # A moment belongs to the same day on every host.
+        connection.execute("SET TimeZone = 'UTC'")
         # Row order carries no meaning here, and keeping it costs memory on large writes.
         connection.execute("SET preserve_insertion_order = false")
         if settings.duckdb_threads:

@@ -57,10 +57,15 @@ class KeyStore:
         self._lock = FileLock(self._folder / ".lock", mode=0o600)
 
     def initialize(self) -> None:
-        """Make the key folder, and a master key unless the environment provides one."""
+        """Make the key folder, and a master key unless the environment provides one.
+
+        Raises: ServiceError (`keys.no_master_key`) when there are secrets, but not their master key.
+        """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._lock:
             if self._from_environment is None and not self._master_file.exists():
+                if any(self._folder.rglob("*.key")):
+                    raise ServiceError(NO_MASTER_KEY)
                 write_durably(self._master_file, base64.b64encode(secrets.token_bytes(32)), mode=0o600)
 
     def create(self, name: str, secret: bytes | None = None) -> bytes:

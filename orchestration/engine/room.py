@@ -40,7 +40,7 @@ class Room:
     @property
     def key(self) -> str:
         """The room's key: 32 bytes in hex, because dbt can only be handed text."""
-        return self._keys.create(f"room/{self.collaboration}").hex()
+        return self._keys.secret(f"room/{self.collaboration}").hex()
 
     @contextmanager
     def reserved(self) -> Iterator[None]:

@@ -39,6 +39,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt ships no types
         conn.execute(f"SET memory_limit = {quote_text(self._memory)}")
         conn.execute(f"SET temp_directory = {quote_text(str(spill))}")
         conn.execute("SET temp_file_encryption = true")
+        conn.execute("SET TimeZone = 'UTC'")
         conn.execute("SET preserve_insertion_order = false")
         if self._threads:
             conn.execute(f"SET threads = {int(self._threads):d}")

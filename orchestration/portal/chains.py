@@ -218,7 +218,7 @@ def _request_steps(records: Records, row: Row[Any], answer: LoggedEvent | None) 
     protected = records.payload("protected", row.request, e.OutputGenerated)
     insight = records.payload("insight", row.request, e.OutputReleased)
     steps = [
-        _passed(computed[0], "cells", "computed", _plural(computed[1].cells, "cell"))
+        _passed(computed[0], "cells", "computed", "")
         if computed
         else _missing(records, "cells", row.request),
         _passed(protected[0], "protected", "protected", f"{protected[1].cells_shown:,} shown")

@@ -66,7 +66,9 @@ def read_records(connection: Connection, charter: Charter) -> Records:
     accepted = rows(t.contributions, t.contributions.c.status == "accepted")
     refused_ids = {row.contribution for row in rows(t.contributions, t.contributions.c.status == "refused")}
     requests = rows(t.requests)[::-1][:_REQUESTS]
-    receipts = {(row.stage, row.subject): row.seq for row in rows(t.receipts)}
+    receipts = {
+        (row.stage, row.subject): row.seq for row in rows(t.receipts, t.receipts.c.revoked.is_(False))
+    }
     newest = {row.dataset: row for row in accepted}
     subjects = {row.contribution for row in newest.values()} | {row.request for row in requests} | {mine}
     needed = [seq for (_, subject), seq in receipts.items() if subject in subjects]

@@ -6,15 +6,24 @@ contribution's name, so the version the room uses now stays untouched until the 
 
 from __future__ import annotations
 
+import duckdb
+
 from orchestration.audit import receipts
 from orchestration.audit.events import DatasetDeidentified
-from orchestration.audit.lineage_datasets import Assertion, Column, deidentified_edges, room_namespace
+from orchestration.audit.lineage_datasets import (
+    Assertion,
+    Column,
+    deidentified_edges,
+    published_rows,
+    room_namespace,
+)
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
 from orchestration.charter.entities import ENTITIES
 from orchestration.charter.model import Charter, Dataset
 from orchestration.engine.duck import quote_name
 from orchestration.engine.fingerprint import fingerprint
+from orchestration.errors import ReceiptError
 from orchestration.house import House
 from orchestration.scope.deidentification import bind_key, compile_deidentification
 from orchestration.stages.intake import contribution_dataset
@@ -29,11 +38,13 @@ def table_name(contribution: str) -> str:
 def deidentify(
     house: House, charter: Charter, dataset: Dataset, contribution: str, caller: Caller
 ) -> LoggedEvent:
-    """De-identify one accepted contribution into the room.
+    """De-identify one accepted contribution into the room; a table that is there already stays as it is.
 
     Raises: ReceiptError without the contribution's receipt; IntegrityError when the vault's file is not the
     one that receipt describes.
     """
+    if (done := _still_there(house, charter, contribution)) is not None:
+        return done
     reads = [contribution_dataset(charter, dataset)]
     with recording(
         house, charter, "deidentified", contribution, caller, job=f"deidentified.{dataset.id}", reads=reads
@@ -45,7 +56,7 @@ def deidentify(
             compiled = compile_deidentification(dataset, house.vault.reader(connection, contribution))
             bind_key(connection, house.pseudonym_key(charter.collaboration))
             connection.execute(f"CREATE OR REPLACE TABLE {table} AS {compiled.query}")
-            rows, mark = fingerprint(connection, table)
+            rows, mark = fingerprint(connection, table, house.fingerprint_key)
         payload = DatasetDeidentified(
             receipt=run.receipt(contribution, inputs=[accepted], outputs={"table": mark}),
             dataset=dataset.id,
@@ -59,6 +70,20 @@ def deidentify(
         )
 
 
+def _still_there(house: House, charter: Charter, contribution: str) -> LoggedEvent | None:
+    """The event that made this contribution's table, if the table is there and unchanged."""
+    try:
+        made = receipts.require(house.log, "deidentified", contribution, charter_digest=charter.digest)
+    except ReceiptError:
+        return None
+    with house.room(charter.collaboration).open() as connection:
+        try:
+            _, mark = fingerprint(connection, quote_name(table_name(contribution)), house.fingerprint_key)
+        except duckdb.CatalogException:  # replaced by a newer contribution, and dropped
+            return None
+    return house.log.event(made.seq) if mark == made.outputs["table"] else None
+
+
 def deidentified_dataset(
     charter: Charter, dataset: Dataset, rows: int | None = None, *, assertions: tuple[Assertion, ...] = ()
 ) -> LineageDataset:
@@ -70,6 +95,6 @@ def deidentified_dataset(
         name=f"deidentified.{dataset.id}",
         columns=tuple(Column(name, type_) for name, type_ in entity.attributes.items() if name in present),
         edges=deidentified_edges(dataset.id, dataset.fields),
-        rows=rows,
+        rows=None if rows is None else published_rows(rows, charter.output.aggregation_threshold),
         assertions=assertions,
     )

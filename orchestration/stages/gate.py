@@ -42,7 +42,7 @@ def check(house: House, charter: Charter, dataset: Dataset, contribution: str, c
         suite = compile_suite(dataset, house.settings.expectations)
         made = receipts.require(house.log, "deidentified", contribution, charter_digest=charter.digest)
         with house.room(charter.collaboration).open() as connection:
-            _, mark = fingerprint(connection, quote_name(table))
+            _, mark = fingerprint(connection, quote_name(table), house.fingerprint_key)
             if mark != made.outputs["table"]:
                 raise IntegrityError(TABLE_CHANGED, contribution=contribution)
             result = run_gate(connection, table, suite)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 from sqlalchemy import select
 
 from orchestration.audit import receipts, tables
 from orchestration.audit.events import ContributionAccepted, ContributionRefused
-from orchestration.audit.lineage_datasets import Column, participant_namespace
+from orchestration.audit.lineage_datasets import Column, participant_namespace, published_rows
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
 from orchestration.charter.model import Charter, Dataset
@@ -173,7 +173,8 @@ def claimed_dataset(charter: Charter, participant: str, folder: Path) -> Dataset
 
 def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
-    manifest = _checked_manifest(house, charter, dataset, folder)
+    envelope = read_envelope(folder)
+    manifest = _checked_manifest(house, charter, dataset, envelope)
     contribution = contribution_id(charter, dataset.id, manifest.sha256)
     file = check_file(folder, manifest, limit=dataset.max_bytes)
     if (done := _accepted(house, contribution)) is not None:
@@ -211,6 +212,9 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         source_digest=manifest.sha256,
         vault_digest=vault_digest,
         key_id=vault.key_id(contribution),
+        signer=manifest.signer,
+        purposes=manifest.purposes,
+        manifest=envelope,
     )
     event = run.complete(payload, subject=contribution, writes=[contribution_dataset(charter, dataset, kept)])
     quarantine.remove(folder)
@@ -223,13 +227,12 @@ def contribution_dataset(charter: Charter, dataset: Dataset, rows: int | None = 
         namespace=participant_namespace(charter.collaboration, dataset.participant),
         name=f"contribution.{dataset.id}",
         columns=tuple(Column(f.name, f.sql_type, f.classification) for f in dataset.fields),
-        rows=rows,
+        rows=None if rows is None else published_rows(rows, charter.output.aggregation_threshold),
     )
 
 
-def _checked_manifest(house: House, charter: Charter, dataset: Dataset, folder: Path) -> Manifest:
+def _checked_manifest(house: House, charter: Charter, dataset: Dataset, envelope: dict[str, Any]) -> Manifest:
     """The manifest, after signature, signer, dates and purposes were checked against the charter."""
-    envelope = read_envelope(folder)
     claim = claimed_manifest(envelope)
     signer_facts = {"participant": dataset.participant}
     try:

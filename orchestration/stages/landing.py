@@ -8,6 +8,7 @@ killed before the gate spoke, waits as well: running it again does the rest.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from orchestration.scope.manifest import MANIFEST_FILE, check_delivery_name
 from orchestration.stages import quarantine
 from orchestration.stages.intake import claimed_dataset, refuse_unknown
 from orchestration.stages.recorder import Caller
+
+_ARRIVING_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,12 @@ def sort(house: House, charter: Charter, caller: Caller) -> list[Waiting]:
         except ContributionError as error:
             refuse_unknown(house, charter, participant_id, folder, error, caller)
     return list(found)
+
+
+def is_arriving(house: House, charter: Charter) -> bool:
+    """Whether a delivery came in these minutes; one that is stuck for longer must not hold up the others."""
+    recently = time.time() - _ARRIVING_SECONDS
+    return any(folder.lstat().st_mtime > recently for _, folder in _complete(house, charter))
 
 
 def is_waiting(house: House, charter: Charter) -> bool:

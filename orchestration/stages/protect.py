@@ -1,7 +1,8 @@
 """Stage 6: output control turns the cells of a request into its protected table.
 
-The cells are read from the room, checked against their receipt, and never written anywhere else. What may
-be shown is kept under the home folder until it is released; when nothing may be shown, that is on record.
+The cells are read from the room, checked against their receipt, never written anywhere else, and dropped
+once the protected table stands. What may be shown is kept under the home folder until it is released; when
+nothing may be shown, that is on record.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from orchestration.audit.lineage_datasets import (
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
 from orchestration.charter.model import Charter
-from orchestration.computation.cells import cells_name, read_cells
+from orchestration.computation.cells import cells_name, drop_cells, read_cells
 from orchestration.computation.request import Request, datasets_read
 from orchestration.computation.template import Template, load_templates
 from orchestration.digests import canonical_json, digest_bytes
@@ -89,7 +90,12 @@ def protect_cells(house: House, charter: Charter, request_id: str, caller: Calle
             cells_primary=summary.cells_primary,
             cells_complementary=summary.cells_complementary,
         )
-        return run.complete(payload, subject=request.id, writes=[protected_dataset(charter, template, table)])
+        logged = run.complete(
+            payload, subject=request.id, writes=[protected_dataset(charter, template, table)]
+        )
+    with house.room(charter.collaboration).open() as connection:
+        drop_cells(connection, template, request.id)
+    return logged
 
 
 def load_protected(house: House, request_id: str, digest: str) -> ProtectedTable:
@@ -133,7 +139,7 @@ def published_columns(table: ProtectedTable) -> tuple[Column, ...]:
 def _read(house: House, charter: Charter, template: Template, request: Request, mark: str) -> CellTable:
     with house.room(charter.collaboration).open() as connection:
         table = f"room.cells.{quote_name(cells_name(template, request.id))}"
-        if fingerprint(connection, table)[1] != mark:
+        if fingerprint(connection, table, house.fingerprint_key)[1] != mark:
             raise IntegrityError(CELLS_CHANGED, request=request.id)
         records = read_cells(connection, template, request)
     units = f"{charter.privacy_unit}s".capitalize()

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
 
 import pyrage
@@ -24,6 +25,7 @@ from orchestration.scope.manifest import check_delivery_name
 
 _NAMES = "names.age"
 _REMOVED = ".removed"
+_ABANDONED_SECONDS = 24 * 3600
 
 
 def public_name(folder: Path) -> str:
@@ -80,9 +82,12 @@ def remove(folder: Path) -> None:
 
 
 def sweep(landing: Path) -> None:
-    """Delete what a killed process had taken out of this landing folder and not deleted yet."""
+    """Delete what a killed process left here: deliveries taken out, and ones never finished putting in."""
     for gone in landing.glob(f".*{_REMOVED}"):
         shutil.rmtree(gone, ignore_errors=True)
+    for unfinished in landing.glob(".*.partial"):
+        if unfinished.lstat().st_mtime < time.time() - _ABANDONED_SECONDS:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from orchestration.audit import lineage
+from sqlalchemy import select
+
+from orchestration.audit import lineage, tables
 from orchestration.audit.events import Event, Payload, Stage, StageFailed, StageReceipt
 from orchestration.audit.lineage_datasets import Dataset
 from orchestration.audit.log import LoggedEvent
@@ -18,8 +20,14 @@ from orchestration.audit.model_lineage import ModelLineage
 from orchestration.audit.projections import AlreadyRecordedError
 from orchestration.audit.receipts import Receipt
 from orchestration.charter.model import Charter
-from orchestration.errors import public
+from orchestration.errors import CharterError, Reason, public
 from orchestration.house import House
+
+NOT_REGISTERED = Reason(
+    "charter.not_registered",
+    "The charter of {collaboration} was changed, and this version of it is not in the log.",
+    "Put the agreed version back, or register the new one with `glasshouse init`.",
+)
 
 
 @dataclass(frozen=True)
@@ -83,15 +91,7 @@ class Recording:
         return logged
 
     def _step(self, model: ModelLineage) -> tuple[lineage.LineageEvent, lineage.LineageEvent]:
-        run = lineage.StageRun(
-            run_id=lineage.new_run_id(),
-            stage=self.stage,
-            job_name=model.output.name,
-            collaboration=self.charter.collaboration,
-            charter_digest=self.charter.digest,
-            purpose=self.purpose,
-            parent=lineage.ParentRun(self.run_id, self.job),
-        )
+        run = self._run().child(model.output.name)
         return (
             lineage.started(run, model.inputs, self.receipts),
             lineage.completed(run, model.inputs, [model.output], self.receipts),
@@ -127,6 +127,20 @@ class Recording:
         )
 
 
+def require_registered(house: House, charter: Charter) -> None:
+    """Refuse to act under a charter that the log does not know.
+
+    Raises: CharterError (`charter.not_registered`).
+    """
+    table = tables.charters.c
+    query = select(table.seq).where(
+        table.collaboration == charter.collaboration, table.digest == charter.digest
+    )
+    with house.log.read() as connection:
+        if connection.execute(query).first() is None:
+            raise CharterError(NOT_REGISTERED, collaboration=charter.collaboration)
+
+
 @contextmanager
 def recording(
     house: House,
@@ -146,6 +160,7 @@ def recording(
         job: lineage name of the step, such as `deidentified.transactions`.
         reads: what it reads, as far as known at the start; the stage may add to `reads`.
     """
+    require_registered(house, charter)
     recorded = Recording(
         house, charter, stage, subject, caller, job, purpose, lineage.new_run_id(), {}, list(reads)
     )

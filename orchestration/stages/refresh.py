@@ -1,12 +1,15 @@
 """Stage 4: the room takes in what passed its gates and builds staging and intermediate tables from it.
 
-Every table it admits must show a gate receipt and still be the table that receipt vouches for. Tables of
+Every table it admits must show a gate receipt and still be the table that receipt vouches for. A refresh that
+stops half-way leaves tables that the last room receipt does not vouch for, so no question is answered from
+them until a refresh succeeds. Tables of
 contributions that were replaced are dropped afterwards.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -51,7 +54,10 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
     Raises: ReceiptError when nothing passed or a receipt is missing; IntegrityError when a table is not the
     one its receipt vouches for; ServiceError or QualityGateError when a model or its tests fail.
     """
-    with recording(house, charter, "room", charter.collaboration, caller, job="room.refresh") as run:
+    room = house.room(charter.collaboration)
+    job = "room.refresh"
+    # One writer's place for all of it: nobody may ask the room between its tables changing and its receipt.
+    with room.reserved(), recording(house, charter, "room", charter.collaboration, caller, job=job) as run:
         passed = _passed(house, charter)
         if not passed:
             raise ReceiptError(NOTHING_PASSED, collaboration=charter.collaboration)
@@ -62,23 +68,22 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
                 AdmittedTable(dataset.id, receipt.subject, table_name(receipt.subject), frozenset(attributes))
             )
             run.reads.append(deidentified_dataset(charter, dataset))
-        room = house.room(charter.collaboration)
         with room.open() as connection:
             for _, receipt in passed:
-                _, mark = fingerprint(connection, quote_name(table_name(receipt.subject)))
+                table = quote_name(table_name(receipt.subject))
+                _, mark = fingerprint(connection, table, house.fingerprint_key)
                 if mark != receipt.outputs["table"]:
                     raise IntegrityError(TABLE_CHANGED, contribution=receipt.subject)
             for statement in compile_views(admitted):
                 connection.execute(statement)
-        with room.reserved():
-            result = build(house.settings, room.path, room.key, select=REFRESH)
+        result = build(house.settings, room.path, room.key, select=REFRESH)
         with room.open() as connection:
+            marks = room_marks(house, connection, result.rows)
             _drop_replaced(connection, {receipt.subject for _, receipt in passed}, _in_flight(house, charter))
         gates = [receipt for _, receipt in passed]
         payload = RoomRefreshed(
-            receipt=run.receipt(charter.collaboration, inputs=gates),
+            receipt=run.receipt(charter.collaboration, inputs=gates, outputs=marks),
             tables={e: tuple(sorted(t.contribution for t in ts)) for e, ts in sorted(admitted.items())},
-            rows=dict(result.rows),
         )
         logged = run.complete(
             payload,
@@ -87,6 +92,14 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
             steps=list(traced_models(house, charter, result).values()),
         )
     return Refreshed(result, logged.receipt_id)
+
+
+def room_marks(house: House, connection: duckdb.DuckDBPyConnection, models: Iterable[str]) -> dict[str, str]:
+    """The mark of each intermediate table: what the room's receipt vouches for."""
+    return {
+        model: fingerprint(connection, f"room.intermediate.{quote_name(model)}", house.fingerprint_key)[1]
+        for model in sorted(models)
+    }
 
 
 def current(house: House, charter: Charter) -> Receipt | None:

@@ -7,6 +7,7 @@ which is made from the log and so can be made again.
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 from orchestration.audit import receipts
@@ -47,6 +48,8 @@ def release(house: House, charter: Charter, request_id: str, caller: Caller) -> 
         finding = find(template.id, table, template.resolve(request.parameters), charter.privacy_unit)
         chart = draw(template.id, table, finding, charter.privacy_unit)
         release_id = release_name(request.id)
+        # Files of an attempt that was killed before its event were never released; they may differ by now.
+        shutil.rmtree(house.shelf / release_id, ignore_errors=True)
         files = write_release(house.shelf / release_id, table, finding, chart)
         valid = timedelta(days=charter.access.release_valid_days)
         payload = OutputReleased(

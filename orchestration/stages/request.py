@@ -1,7 +1,8 @@
 """Before stage 5: a request is submitted, decided by the charter, and both are recorded together.
 
 The same question by the same member, on the same room, under the same charter, is one request: it gets the
-stored answer. Asking again and again must never show anything that one answer does not.
+stored answer, until that answer's release expires. Asking again and again must never show anything that one
+answer does not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import JsonValue
 from sqlalchemy import select
 
 from orchestration.audit import tables
-from orchestration.audit.events import Event, RequestDecided, RequestSubmitted
+from orchestration.audit.events import Event, RequestDecided, RequestSubmitted, timestamp
 from orchestration.audit.projections import AlreadyRecordedError
 from orchestration.charter.model import Charter
 from orchestration.computation.request import Request, check_request, parse_request
@@ -32,6 +33,9 @@ NO_SUCH_REQUEST = Reason(
     "There is no request called {request}.",
     "List requests with `glasshouse status`.",
 )
+
+
+_UNANSWERED = ("permitted", "computed", "protected")
 
 
 def submit(
@@ -52,26 +56,29 @@ def submit(
     registered_member(house.log, charter.collaboration, requester)
     known = load_templates().get(template)
     asked = known.resolve(parameters) | dict(parameters) if known else dict(parameters)
+    draft = {
+        "collaboration": charter.collaboration,
+        "template": template,
+        "parameters": asked,
+        "purpose": purpose,
+        "requester": requester,
+    }
+    decision = decide(charter, parse_request({"id": "r-draft", **draft}))
     room = refresh.current(house, charter)
-    question: JsonValue = {
+    question: dict[str, JsonValue] = {
         "charter": charter.digest,
         "template": known.digest if known else template,
         "parameters": dict(sorted(asked.items())),
         "purpose": purpose,
         "requester": requester,
         "room": room.id if room else None,
+        "decision": decision.code,
     }
-    request = parse_request(
-        {
-            "id": f"r-{digest_json(question)[7:19]}",
-            "collaboration": charter.collaboration,
-            "template": template,
-            "parameters": asked,
-            "purpose": purpose,
-            "requester": requester,
-        }
-    )
-    decision = decide(charter, request)
+    request_id = _name(question)
+    while (expired := _expired_release(house, request_id)) is not None:
+        question["after"] = expired
+        request_id = _name(question)
+    request = parse_request({"id": request_id, **draft})
     submitted = RequestSubmitted(
         template=request.template,
         parameters=dict(request.parameters),
@@ -97,6 +104,20 @@ def submit(
             ]
         )
     return request, decision
+
+
+def _name(question: dict[str, JsonValue]) -> str:
+    return f"r-{digest_json(question)[7:19]}"
+
+
+def _expired_release(house: House, request_id: str) -> str | None:
+    table = tables.releases.c
+    query = select(table.release).where(
+        table.request == request_id, table.expires_at <= timestamp(datetime.now(UTC))
+    )
+    with house.log.read() as connection:
+        release: str | None = connection.execute(query).scalar()
+    return release
 
 
 def decide(charter: Charter, request: Request) -> Decision:
@@ -126,11 +147,11 @@ def load(house: House, request_id: str) -> Request:
 
 
 def permitted(house: House, charter: Charter) -> list[Request]:
-    """Requests that may run and have no result yet, oldest first."""
+    """Requests that may run and have no release yet, oldest first; a killed run's request is among them."""
     table = tables.requests.c
     query = (
         select(table.request)
-        .where(table.collaboration == charter.collaboration, table.status == "permitted")
+        .where(table.collaboration == charter.collaboration, table.status.in_(_UNANSWERED))
         .order_by(table.seq)
     )
     with house.log.read() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestration.audit import receipts
+from orchestration.audit import checkpoint, receipts
 from orchestration.audit.events import (
     ComputationRun,
     ContributionAccepted,
@@ -99,7 +99,7 @@ def prepare_deidentified(house: TinyHouse) -> str:
 
 
 def run_deidentified(house: TinyHouse, contribution: str) -> None:
-    house.deidentify("people", contribution)
+    house.deidentify(contribution.partition("-")[0], contribution)
 
 
 def check_deidentified(house: TinyHouse, contribution: str) -> None:
@@ -107,7 +107,7 @@ def check_deidentified(house: TinyHouse, contribution: str) -> None:
     with house.house.room("tiny").open() as connection:
         tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
         assert tables == [(contribution.replace("-", "_"),)]
-        rows, mark = fingerprint(connection, tables[0][0])
+        rows, mark = fingerprint(connection, tables[0][0], house.house.fingerprint_key)
     assert (rows, mark) == (120, receipt.outputs["table"])
 
 
@@ -134,7 +134,6 @@ def prepare_release(house: TinyHouse) -> str:
     room = RoomRefreshed(
         receipt=receipt_of(house, "room", "tiny", gates),
         tables={"transaction": (contributions["sales"],), "profile": (contributions["people"],)},
-        rows={},
     )
     refreshed = append(house, room, "tiny")
     asked, decision = request.submit(
@@ -157,13 +156,12 @@ def prepare_release(house: TinyHouse) -> str:
         kinds = "in_left VARCHAR, in_right VARCHAR, in_left_is_total BOOLEAN, in_right_is_total BOOLEAN"
         connection.execute(f"CREATE TABLE {table} ({kinds}, units BIGINT)")
         connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", groups)
-        rows, mark = fingerprint(connection, table)
+        _, mark = fingerprint(connection, table, house.house.fingerprint_key)
     computed = ComputationRun(
         receipt=receipt_of(house, "cells", asked.id, [refreshed], {"cells": mark}),
         request=asked.id,
         template=template.id,
         template_digest=template.digest,
-        cells=rows,
     )
     append(house, computed, asked.id)
     protect.protect_cells(house.house, house.charter, asked.id, CALLER)
@@ -214,6 +212,7 @@ STAGES: dict[str, tuple[Prepare, Step, Step]] = {
 
 def check_everywhere(house: TinyHouse) -> None:
     """What holds after any stage: a sound log, and nothing that an unfinished step left behind."""
+    checkpoint.make(house.house.log, house.house.operator, house.house.checkpoints)
     verify_log(house.house.log, house.house.checkpoints, house.house.operator.public).require()
     left = [path for path in house.root.rglob("*") if path.name.endswith((".partial", ".removed"))]
     left += list(Path(house.root / "tmp").iterdir())

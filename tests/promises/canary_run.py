@@ -132,7 +132,8 @@ def good_deliveries(tiny: TinyHouse, plant: Canaries, scratch: Path) -> None:
     products = (
         f"SELECT '{plant.stems['product']}' || format('{{:04d}}', i) AS product_id,"
         f" '{plant.stems['department']}' || format('{{:04d}}', i) AS department,"
-        f" CASE WHEN i = 7 THEN '{plant('not_in_the_closed_set')}' WHEN i % 2 = 0 THEN 'National' ELSE 'Private' END AS brand"
+        f" CASE WHEN i = 7 THEN '{plant('not_in_the_closed_set')}'"
+        " WHEN i % 2 = 0 THEN 'National' ELSE 'Private' END AS brand"
         " FROM range(8) AS t(i)"
     )
     tiny.deliver("products", parquet_bytes(products, scratch), rows=8, format_="parquet")
@@ -159,11 +160,12 @@ def bad_deliveries(tiny: TinyHouse, plant: Canaries, scratch: Path) -> set[str]:
         return people(plant, place, 30)
 
     truncated = parquet_bytes(
-        f"SELECT '{plant.stems['truncated_parquet']}' || i AS household_id, 'young' AS age, 'low' AS income FROM range(30) AS t(i)",
+        f"SELECT '{plant.stems['truncated_parquet']}' || i AS household_id, 'young' AS age, 'low' AS income"
+        " FROM range(30) AS t(i)",
         scratch,
     )
     unconvertible = parquet_bytes(
-        f"SELECT '{plant('unconvertible_parquet')}' AS household_id, '{plant('unconvertible_parquet')}' AS age, ['{plant('unconvertible_parquet')}'] AS income",
+        f"SELECT '{plant('unconvertible_parquet')}' AS household_id, household_id AS age, [age] AS income",
         scratch,
     )
     headless = csv_bytes(rows("first_customer_as_header")).split(b"\n", 1)[1]
@@ -422,7 +424,8 @@ def decrypted_vault(tiny: TinyHouse) -> bytes:
         with duckdb.connect() as connection:
             load_httpfs(connection)
             rows += connection.execute(
-                f"SELECT * FROM read_parquet({quote_text(str(path))}, encryption_config = {{footer_key_value: ?}})",
+                f"SELECT * FROM read_parquet({quote_text(str(path))},"
+                " encryption_config = {footer_key_value: ?})",
                 [key],
             ).fetchall()
     return repr(rows).encode()

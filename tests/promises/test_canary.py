@@ -1,4 +1,4 @@
-"""No raw identifier and no key anywhere outside its encrypted file: every byte a whole run leaves is searched."""
+"""No raw identifier and no key outside its encrypted file: every byte a whole run leaves is searched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def test_the_run_had_every_kind_of_ending(canary_run: Run) -> None:
     """The search means something only if everything that can go wrong did."""
     endings = {(step.kind, step.succeeded) for step in canary_run.steps}
     assert endings == {
-        ("intake", True), ("intake", False), ("refresh", True), ("refresh", False), ("request", True), ("engine", False),
+        ("intake", True), ("intake", False), ("refresh", True), ("refresh", False), ("request", True),
+        ("engine", False),
     }  # fmt: skip
     tiny = reopened(canary_run)
     codes = {getattr(payload, "code", None) for payload in tiny.payloads("contribution.refused")}
@@ -54,8 +55,8 @@ def test_the_search_looked_at_everything_a_house_has(canary_run: Run) -> None:
         path.relative_to(canary_run.root).parts[0] for path in canary_run.root.rglob("*") if path.is_file()
     }
     assert there >= {
-        "vault", "room", "quarantine", "shelf", "protected", "checkpoints", "lineage", "dagster", "dbt", "keys",
-        "control.db", "master.key",
+        "vault", "room", "quarantine", "shelf", "protected", "checkpoints", "lineage", "dagster", "dbt",
+        "keys", "control.db", "master.key",
     }  # fmt: skip
     said = canary_run.outside[3]
     assert (said / "log").stat().st_size > 10_000
@@ -126,7 +127,8 @@ def test_the_vault_holds_the_canaries_under_its_keys(canary_run: Run) -> None:
     tiny.house.log.close()
     kept = {
         "household", "basket", "product", "department", "dropped_column", "quarantined_household",
-        "unconvertible_number", "unconvertible_date", "too_long", "not_in_the_closed_set", "failed_gate", "failed_engine",
+        "unconvertible_number", "unconvertible_date", "too_long", "not_in_the_closed_set", "failed_gate",
+        "failed_engine",
     }  # fmt: skip
     assert {place for place, stem in plant.stems.items() if stem.encode() in rows} == kept
 

@@ -1,6 +1,6 @@
 """Deny is the default: of everything that could be asked, only what a charter names is allowed.
 
-The expectation is read from the YAML by hand here, so that a permissive model or rule cannot vouch for itself.
+What is expected is read from the YAML by hand, so that a permissive model or rule cannot vouch for itself.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def test_what_the_charter_does_not_name_does_not_enter(fresh: TinyHouse) -> None
     rows = [{**row, "email": "x"} for row in people_rows()]
     payload = fresh.accept("people", fresh.deliver("people", csv_bytes(rows))).event.payload
     assert payload.dropped_columns == 1  # type: ignore[union-attr]
-    with pytest.raises(ContributionError, match="contribution.purpose"):
+    with pytest.raises(ContributionError, match=r"contribution\.purpose"):
         fresh.accept("people", fresh.deliver("people", purposes=["resale"]))
 
 

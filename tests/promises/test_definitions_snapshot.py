@@ -1,4 +1,4 @@
-"""Everything Dagster shows of the grocery charter, as a committed text: a change of governance is a readable diff.
+"""Everything Dagster shows of the grocery charter, as committed text: changed governance is a readable diff.
 
 After a wanted change: `pytest tests/promises --update-snapshots`, and read what it changed.
 """
@@ -68,7 +68,6 @@ def _asset(node: Any) -> dict[str, Any]:
         "kinds": sorted(node.kinds),
         "tags": {k: v for k, v in sorted(node.tags.items()) if not k.startswith("dagster/kind/")},
         "partitions": node.partitions_def.name if node.partitions_def else None,
-        "pools": sorted(node.pools),
         "description": (node.description or "").split("\n")[0],
         "columns": [f"{column.name} {column.type}" for column in schema.columns] if schema else None,
     }

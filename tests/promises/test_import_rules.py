@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source: no circles, no layer that reaches over its head, one door per tool."""
+"""Who may import whom, read from the source: no circles, nobody reaches upwards, one door per tool."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ DOORS = {
 
 # DESIGN §3: whoever opens the repository sees this and nothing else.
 TOP_LEVEL = {
-    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "benchmarks", "charters",
-    "dbt_project", "docs", "expectations", "orchestration", "pyproject.toml", "tests", "uv.lock", "workspace.yaml",
+    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "benchmarks",
+    "charters", "dbt_project", "docs", "expectations", "orchestration", "pyproject.toml", "tests", "uv.lock",
+    "workspace.yaml",
 }  # fmt: skip
 # What tools and runs leave behind; .gitignore keeps them out of the repository.
 LEFT_BEHIND = {

@@ -49,7 +49,6 @@ class Desk:
         room_payload = e.RoomRefreshed(
             receipt=receipt("room", "grocery", gate.receipt_id),
             tables={"transaction": ("c1",)},
-            rows={"stg_transaction": 10},
         )
         room = self.say("grocery", room_payload)
         self.say(request, submitted())
@@ -59,7 +58,6 @@ class Desk:
             request=request,
             template="audience_overlap",
             template_digest=digest_bytes(b"template"),
-            cells=3,
         )
         cells = self.say(request, cells_payload)
         protected_payload = e.OutputGenerated(
@@ -96,6 +94,9 @@ def accepted(
         source_digest=digest_bytes(source or name.encode()),
         vault_digest=digest_bytes(b"vault"),
         key_id=f"contribution/{name}",
+        signer="retailer.steward",
+        purposes=("planning",),
+        manifest={"payload": "e30=", "payloadType": "manifest", "signatures": []},
     )
 
 

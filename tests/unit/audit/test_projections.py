@@ -64,7 +64,9 @@ def test_a_failed_gate_takes_back_what_an_earlier_pass_gave(desk: Desk) -> None:
     desk.say("c1", gate_failed("c1"))
     assert only(desk, t.contributions)["gate"] == "failed"
     assert rows(desk, t.datasets) == []
-    assert "gate" not in {row["stage"] for row in rows(desk, t.receipts)}
+    gates = [row for row in rows(desk, t.receipts) if row["stage"] == "gate"]
+    # Taken back, not erased: an insight made while it stood still rests on it.
+    assert [row["revoked"] for row in gates] == [True]
 
 
 def test_a_table_made_anew_has_to_pass_the_gate_anew(desk: Desk) -> None:
@@ -72,7 +74,16 @@ def test_a_table_made_anew_has_to_pass_the_gate_anew(desk: Desk) -> None:
     desk.say("c1", deidentified("c1", "transactions"))
     assert only(desk, t.contributions)["gate"] is None
     assert rows(desk, t.datasets) == []
-    assert {row["stage"] for row in rows(desk, t.receipts)} == {"contribution", "deidentified"}
+    standing = {row["stage"] for row in rows(desk, t.receipts) if not row["revoked"]}
+    assert standing == {"contribution", "deidentified"}
+
+
+def test_a_gate_passed_again_brings_no_older_contribution_back(desk: Desk) -> None:
+    desk.contribute("c1")
+    desk.contribute("c2")
+    desk.say("c1", deidentified("c1", "transactions"))
+    desk.say("c1", gate_passed("c1", "transactions"))
+    assert only(desk, t.datasets)["contribution"] == "c2"
 
 
 def test_a_refused_contribution_may_be_accepted_later(desk: Desk) -> None:
@@ -149,7 +160,6 @@ def computed(request: str) -> e.ComputationRun:
         request=request,
         template="audience_overlap",
         template_digest=digest_bytes(b"template"),
-        cells=3,
     )
 
 

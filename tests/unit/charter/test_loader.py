@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from charter_text import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from orchestration.charter import Charter, CharterMistakesError, enforcement, lo
 from orchestration.charter.loader import STARTER
 from orchestration.charter.yaml_reader import MAX_BYTES, read_yaml
 from orchestration.errors import CharterError
+from tests.unit.charter.charter_text import written
 
 _STARTER = read_yaml(STARTER.read_bytes()).value
 _ODD = st.sampled_from(

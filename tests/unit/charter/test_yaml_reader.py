@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from charter_text import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.charter import CharterMistakesError, parse_charter
 from orchestration.charter.yaml_reader import MAX_BYTES, read_yaml
+from tests.unit.charter.charter_text import written
 
 REFUSED = {
     "alias bomb": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]",

@@ -95,6 +95,7 @@ def test_one_writer_at_a_time(settings: Settings, keys: KeyStore, store: str) ->
 
 def test_the_room_is_encrypted_confined_and_kept(settings: Settings, keys: KeyStore) -> None:
     room = Room(settings, keys, "c")
+    keys.create("room/c")
     with room.open() as connection:
         connection.execute(f"CREATE TABLE t AS SELECT '{CANARY}' AS mail")
         with pytest.raises(duckdb.Error):
@@ -105,6 +106,10 @@ def test_the_room_is_encrypted_confined_and_kept(settings: Settings, keys: KeySt
         assert connection.execute("SELECT mail FROM room.deidentified.t").fetchall() == [(CANARY,)]
     assert CANARY.encode() not in everything(settings.root)
     keys.destroy("room/c")
+    with pytest.raises(IntegrityError) as caught, room.open():
+        pass
+    assert caught.value.code == "keys.missing", "no new key is made for a room that has lost its own"
+    keys.create("room/c")
     with pytest.raises(duckdb.Error), room.open():
         pass
 
@@ -114,7 +119,7 @@ def test_a_fingerprint_finds_changed_lost_and_doubled_rows_in_any_order() -> Non
 
         def mark(rows: str) -> tuple[int, str]:
             connection.execute(f"CREATE OR REPLACE TABLE t AS SELECT * FROM (VALUES {rows}) AS v(a, b)")
-            return fingerprint(connection, "t")
+            return fingerprint(connection, "t", b"k" * 32)
 
         base = mark("(1, 'x'), (2, NULL)")
         assert base[0] == 2
@@ -122,4 +127,4 @@ def test_a_fingerprint_finds_changed_lost_and_doubled_rows_in_any_order() -> Non
         others = ["(1, 'x')", "(1, 'x'), (2, NULL), (2, NULL)", "(1, 'x'), (2, '')", "(1, 'x'), (3, NULL)"]
         assert len({base, *map(mark, others)}) == 5
         connection.execute("CREATE OR REPLACE TABLE t (a INTEGER)")
-        assert fingerprint(connection, "t")[0] == 0
+        assert fingerprint(connection, "t", b"k" * 32)[0] == 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from output_tables import AMOUNT, MAILED, UNITS, counts
 
 from orchestration.errors import DisclosureError
 from orchestration.output.cells import TOTAL, Cell, CellTable, Dimension, Measure, label_order, with_totals
+from tests.unit.output.output_tables import AMOUNT, MAILED, UNITS, counts
 
 D = Dimension("d", "D")
 

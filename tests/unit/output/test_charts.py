@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from output_tables import AMOUNT, MAILED, REDEEMED, UNITS, counts
 
 from orchestration.errors import DisclosureError
 from orchestration.output.cells import CellTable, Dimension
 from orchestration.output.charts import Chart, draw
 from orchestration.output.findings import find
 from orchestration.output.protect import ProtectedTable, protect
+from tests.unit.output.output_tables import AMOUNT, MAILED, REDEEMED, UNITS, counts
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

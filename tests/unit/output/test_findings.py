@@ -8,13 +8,22 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from output_tables import AMOUNT, DATA, MAILED, REDEEMED, UNITS, age_by_income, counts, query
 from scipy.stats import binomtest
 
 from orchestration.errors import DisclosureError
 from orchestration.output.cells import CellTable, Dimension
 from orchestration.output.findings import Finding, find, wilson
 from orchestration.output.protect import protect
+from tests.unit.output.output_tables import (
+    AMOUNT,
+    DATA,
+    MAILED,
+    REDEEMED,
+    UNITS,
+    age_by_income,
+    counts,
+    query,
+)
 
 SIDES = [Dimension("in_left", "In left"), Dimension("in_right", "In right")]
 

@@ -8,7 +8,15 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from output_tables import (
+from pydantic import ValidationError
+
+from orchestration.digests import canonical_json
+from orchestration.errors import DisclosureError
+from orchestration.output.bounds import protection_width
+from orchestration.output.cells import TOTAL, Cell, CellTable, Dimension
+from orchestration.output.protect import ProtectedRow, ProtectedTable, protect
+from orchestration.output.suppression import suppress
+from tests.unit.output.output_tables import (
     AMOUNT,
     MAILED,
     REDEEMED,
@@ -21,14 +29,6 @@ from output_tables import (
     traffic,
     truth,
 )
-from pydantic import ValidationError
-
-from orchestration.digests import canonical_json
-from orchestration.errors import DisclosureError
-from orchestration.output.bounds import protection_width
-from orchestration.output.cells import TOTAL, Cell, CellTable, Dimension
-from orchestration.output.protect import ProtectedRow, ProtectedTable, protect
-from orchestration.output.suppression import suppress
 
 
 @pytest.fixture(scope="module")

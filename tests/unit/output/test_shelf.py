@@ -9,7 +9,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from output_tables import AMOUNT, counts
 
 from orchestration.digests import digest_file
 from orchestration.errors import IntegrityError
@@ -18,6 +17,7 @@ from orchestration.output.charts import Chart
 from orchestration.output.findings import Finding, find
 from orchestration.output.protect import ProtectedTable, protect
 from orchestration.output.shelf import FILES, verify_release, write_release
+from tests.unit.output.output_tables import AMOUNT, counts
 
 CHART = Chart({"mark": "bar"}, b"\x89PNG picture")
 

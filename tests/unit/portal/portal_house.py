@@ -154,6 +154,9 @@ class Story:
                 source_digest=digest_bytes(f"source {dataset_id}".encode()),
                 vault_digest=digest_bytes(f"vault {dataset_id}".encode()),
                 key_id=f"vault/{contribution}",
+                signer=f"{dataset.participant}.steward",
+                purposes=dataset.purposes,
+                manifest={"payload": "e30=", "payloadType": "manifest", "signatures": []},
             ),
             "Delivery of the year 2017, as agreed.",
             self.run("contribution", dataset_id, (), [_contribution(self.charter, dataset_id)]),
@@ -218,7 +221,6 @@ class Story:
         payload = e.RoomRefreshed(
             receipt=self.receipt("room", GROCERY, *gates.values()),
             tables={entity: (contributions[name],) for entity, name in datasets.items()},
-            rows={f"stg_{entity}": ROWS[name] for entity, name in datasets.items()},
         )
         admitted = [_admitted(self.charter, entity, name) for entity, name in datasets.items()]
         events = self.run("room", GROCERY, [_deidentified(self.charter, n) for n in gates], admitted)
@@ -253,7 +255,6 @@ class Story:
                 request=request,
                 template=template,
                 template_digest=digest_bytes(template.encode()),
-                cells=shown + primary + complementary,
             ),
             lineage_events=self.run("cells", template, inputs, [cells]),
         )

@@ -77,6 +77,9 @@ def test_a_refused_delivery_stands_until_it_is_accepted(new_house: House) -> Non
         source_digest=digest_bytes(b"s"),
         vault_digest=digest_bytes(b"v"),
         key_id="k",
+        signer="brand_agency.steward",
+        purposes=("campaign_effectiveness",),
+        manifest={},
     )
     story.say(refused.event.subject, "brand_agency.steward", accepted)
     view = seen(new_house)

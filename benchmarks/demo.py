@@ -35,4 +35,4 @@ def refreshed_house() -> Iterator[Path]:
 
 
 def _demo(home: Path) -> Sample:
-    return run_command([sys.executable, "-c", "from orchestration.cli import main; main()", "demo"], home)
+    return run_command([str(Path(sys.executable).parent / "glasshouse"), "demo"], home)

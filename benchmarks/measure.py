@@ -133,7 +133,7 @@ def _run(command: Sequence[str], home: Path, *, capture: bool) -> tuple[str, flo
         seconds = time.perf_counter() - begun
         watch.stop()
     if process.returncode:
-        raise SystemExit(f"{' '.join(command[1:4])} … failed with exit code {process.returncode}")
+        raise SystemExit(f"{' '.join(command)} failed with exit code {process.returncode}")
     return output or "", seconds, watch.peak
 
 

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from orchestration.engine.duck import confine, connect, quote_text
 from orchestration.engine.keystore import KeyStore
-from orchestration.errors import Reason, ServiceError
+from orchestration.errors import STORAGE_FULL, Reason, ServiceError, is_storage_full
 from orchestration.settings import Settings
 
 BUSY = Reason(
@@ -60,11 +60,20 @@ class Room:
 
     @contextmanager
     def open(self, *, also_read: Iterable[Path] = ()) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A confined connection with the room attached and in use; `also_read` are the only other files."""
+        """A confined connection with the room attached and in use; `also_read` are the only other files.
+
+        Raises: ServiceError (`room.busy`, `storage.full`).
+        """
         with self.reserved(), connect(self._settings) as connection:
             connection.execute(f"ATTACH {quote_text(str(self.path))} AS room (ENCRYPTION_KEY ?)", [self.key])
             for schema in ("deidentified", "admitted", "cells"):
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS room.{schema}")
             connection.execute("USE room.deidentified")
             confine(connection, files=also_read, folders=[self._settings.root / "tmp"])
-            yield connection
+            try:
+                yield connection
+            except duckdb.TransactionException as error:
+                # A commit that finds the disk full ends as one of these.
+                if is_storage_full(duckdb.IOException(str(error))):
+                    raise ServiceError(STORAGE_FULL) from None
+                raise

@@ -36,13 +36,16 @@ _CLOCK = "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
 _ZONE = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _PATTERNS = {
     "integer": "[+-]?[0-9]{1,19}",
-    "decimal": "[+-]?[0-9]{1,10}([.][0-9]{1,2}0{0,16})?",
+    "decimal": "[+-]?[0-9]{1,10}([.][0-9]{1,20})?(e-[0-9]{1,3})?",
     "date": _DAY,
     "timestamp": f"{_DAY}([T ]{_CLOCK}{_ZONE}?)?",
 }
 
 _INTEGERS = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT")
 _LONGEST_INTEGER = 20  # characters of the smallest BIGINT
+
+_DATES = ("date", "timestamp")
+_FIRST_DAY, _LAST_DAY = "'0001-01-01'", "'9999-12-31'"
 
 
 @dataclass(frozen=True)
@@ -116,25 +119,45 @@ def _typed(field: Field, source_type: str) -> str:
             # Normalizing stops at a NUL, so that two identifiers would become one.
             return f"CASE WHEN NOT contains({name}, chr(0)) THEN {name} END"
         return f"CAST({name} AS VARCHAR)"
-    condition = _readable(field, name, source_type)
     cast = f"TRY_CAST({name} AS {field.sql_type})"
+    if source_type == "VARCHAR" and field.type in _PATTERNS:
+        plain, readable = _plain(field, name, cast), _readable_text(field, name)
+        return f"CASE WHEN {plain} THEN {cast} WHEN {readable} THEN {cast} END"
+    condition = _readable(field, name, source_type)
     return f"CASE WHEN {condition} THEN {cast} END" if condition else cast
 
 
+def _plain(field: Field, name: str, cast: str) -> str:
+    """Whether the text is how the engine itself writes the value: true of most rows, and quickly told."""
+    same = f"CAST({cast} AS VARCHAR) = {name}"
+    return f"{same} AND {cast} BETWEEN {_FIRST_DAY} AND {_LAST_DAY}" if field.type in _DATES else same
+
+
+def _readable_text(field: Field, name: str) -> str:
+    """What a bare cast gets wrong: it rounds '1.5', and reads '0x10', 'epoch', '24-01-02', '2024-01-02x'."""
+    readable = f"regexp_full_match(trim({name}), '{_PATTERNS[field.type]}')"
+    if field.type != "decimal":
+        return readable
+    # '0.30000000000000004' is how programs write the 0.30 of a float.
+    return f"{readable} AND {_is_exact(f'TRY_CAST({name} AS DOUBLE)', 'DOUBLE')}"
+
+
+def _is_exact(number: str, float_type: str) -> str:
+    """Whether a float was meant to have two places."""
+    return f"abs({number} - round({number}, 2)) <= 1e-5 + abs({number}) * {_EXACT[float_type]}"
+
+
 def _readable(field: Field, name: str, source_type: str) -> str | None:
-    """What a bare cast would let through: it rounds '1.5', reads '0x10', 'epoch' and 'infinity'."""
-    if source_type == "VARCHAR":
-        pattern = _PATTERNS.get(field.type)
-        return f"regexp_full_match(trim({name}), '{pattern}')" if pattern else None
+    """The same for values that have a type already; None where a cast cannot go wrong."""
     if source_type.startswith(("DATE", "TIMESTAMP")):
         return f"isfinite({name})"
     if field.type == "integer" and source_type.startswith(("DOUBLE", "FLOAT", "DECIMAL")):
         return f"{name} = trunc({name})"
     if field.type == "decimal" and source_type in _EXACT:
-        return f"abs({name} - round({name}, 2)) <= 1e-5 + abs({name}) * {_EXACT[source_type]}"
+        return _is_exact(name, source_type)
     if field.type == "decimal" and source_type.startswith("DECIMAL"):
         return f"{name} = round({name}, 2)"
-    if field.type == "boolean" and source_type not in ("BOOLEAN", "UUID"):
+    if field.type == "boolean" and source_type not in ("BOOLEAN", "UUID", "VARCHAR"):
         return f"{name} IN (0, 1)"
     return None
 

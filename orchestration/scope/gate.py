@@ -177,6 +177,8 @@ def _great_expectations() -> SimpleNamespace:
 
     Its log lines carry SQL, and its analytics would leave the house.
     """
+    logger = logging.getLogger("great_expectations")
+    logger.handlers, logger.propagate = [logging.NullHandler()], False  # some of its modules set own levels
     silence_telemetry()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -191,9 +193,6 @@ def _great_expectations() -> SimpleNamespace:
         from great_expectations.validator.validator import Validator
         from sqlalchemy.pool import StaticPool
 
-    # Not by level: some of its modules set their own.
-    logger = logging.getLogger("great_expectations")
-    logger.handlers, logger.propagate = [logging.NullHandler()], False
     return SimpleNamespace(
         Batch=Batch,
         ConnectionWrapper=ConnectionWrapper,

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pyrage
 
@@ -54,10 +55,31 @@ def seal(house: House, folder: Path, name: str) -> str | None:
         # Streams, because a sender's file name need not be text.
         final = target / f"{number}.age"
         with replacing(final) as temporary, path.open("rb") as plain, temporary.open("wb") as sealed:
-            pyrage.encrypt_io(plain, sealed, recipients)
+            _encrypt(plain, sealed, recipients)
     names = json.dumps([os.fsdecode(path.relative_to(folder)) for path in files])
     write_durably(target / _NAMES, pyrage.encrypt(names.encode(), recipients), mode=0o600)
     return name
+
+
+def _encrypt(plain: BinaryIO, sealed: BinaryIO, recipients: list[pyrage.x25519.Recipient]) -> None:
+    """pyrage's, but what the disk says is raised as it was said: pyrage makes text of it."""
+    said: list[OSError] = []
+
+    class Writer:
+        def write(self, data: bytes) -> int:
+            try:
+                return sealed.write(data)
+            except OSError as error:
+                said.append(error)
+                raise
+
+        def flush(self) -> None:
+            sealed.flush()
+
+    try:
+        pyrage.encrypt_io(plain, Writer(), recipients)
+    except pyrage.EncryptError as error:
+        raise said[0] if said else error from None
 
 
 def unseal(house: House, name: str) -> dict[str, bytes]:

@@ -414,7 +414,8 @@ def test_a_charter_is_checked_and_begun(session: Session) -> None:
 @pytest.mark.parametrize(
     "command",
     ["", "init", "demo", "contribute", "request", "run", "open", "status", "serve", "dev", "audit",
-     "audit log", "audit verify", "audit proof", "lineage", "lineage export", "charter", "charter check", "charter new"],
+     "audit log", "audit verify", "audit proof", "lineage", "lineage export", "charter",
+     "charter check", "charter new"],
 )  # fmt: skip
 def test_every_command_explains_itself(command: str) -> None:
     shown = glasshouse(*command.split(), "--help")

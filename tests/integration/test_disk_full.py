@@ -40,7 +40,6 @@ def run(home: Path, stage: str, subject: str, limit: int = LIMIT) -> str:
     ]
     done = subprocess.run(arguments, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    print(done.stderr)
     return done.stdout
 
 

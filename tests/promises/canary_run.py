@@ -16,13 +16,14 @@ import string
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from orchestration import cli
 from orchestration.audit import checkpoint, forward
 from orchestration.computation.runner import prepare_manifest
 from orchestration.defs.build import build_defs
@@ -37,6 +38,7 @@ from orchestration.settings import Settings
 from orchestration.stages import access, deidentify, refresh
 from orchestration.stages import request as requests
 from tests.support import CALLER, TinyHouse, csv_bytes, make_house, open_house, parquet_bytes
+from tests.unit.portal.portal_house import client_of
 
 UNITS = 120
 ALPHABET = string.ascii_lowercase + string.digits
@@ -228,6 +230,7 @@ def run_everything(home: Path, scratch: Path, dbt: Path) -> Run:
         _break_the_engine(run, tiny, patch)
         checkpoint.make(tiny.house.log, tiny.house.operator, tiny.house.checkpoints)
         forward.forward(tiny.house.log, tiny.house.settings)
+        _show_everything(run, tiny, patch)
     return run
 
 
@@ -306,6 +309,36 @@ def _ask(run: Run, tiny: TinyHouse) -> None:
 def _open(run: Run, tiny: TinyHouse) -> None:
     opened = access.open_insight(tiny.house, run.releases["segments"], "shop.analyst", "To read it.")
     access.copy_release(opened, run.outside[2] / "copied")
+
+
+def _show_everything(run: Run, tiny: TinyHouse, patch: pytest.MonkeyPatch) -> None:
+    """All that commands print and pages show: standard output is searched, and so are the pages."""
+    release = ("open", run.releases["segments"], "--as", "shop.analyst", "--why", "To read it.")
+    for command in (
+        ("status",), ("status", "--json"), ("lineage", "export"), ("audit", "verify"),
+        ("audit", "log", "--json", "--limit", "999"), ("audit", "proof", "3", "--json"), release, (*release, "--json"),
+    ):  # fmt: skip
+        with patch.context() as given, suppress(SystemExit):
+            given.setattr(sys, "argv", ["glasshouse", *command])
+            cli.main()
+    pages = run.outside[2] / "pages"
+    pages.mkdir()
+    with client_of(tiny.house) as client:
+        for path in (
+            "",
+            "overview.json",
+            "lineage",
+            "lineage.json",
+            "lineage.csv",
+            "log",
+            "log.json",
+            "log.csv",
+        ):
+            answer = client.get(f"/{path}")
+            assert answer.status_code == 200
+            (pages / (path or "index.html")).write_bytes(answer.content)
+        for seq in range(tiny.house.log.size):
+            (pages / f"event-{seq}.html").write_bytes(client.get(f"/log/{seq}").content)
 
 
 @contextmanager

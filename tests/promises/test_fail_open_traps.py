@@ -158,6 +158,18 @@ def test_lineage_cannot_be_switched_off_from_outside(
     assert len(written) == len(events)
 
 
+def test_attempts_that_failed_are_on_record_with_their_public_reason(canary_run: Run) -> None:
+    tiny = open_house(canary_run.home)
+    ends = [event for event in tiny.house.log.lineage() if event["eventType"] == "FAIL"]
+    starts = [event["run"]["runId"] for event in tiny.house.log.lineage() if event["eventType"] == "START"]
+    tiny.house.log.close()
+    assert len(ends) > 8
+    assert len(set(starts)) == len(starts)
+    assert {event["run"]["runId"] for event in ends} <= set(starts)
+    codes = {event["run"]["facets"]["errorMessage"]["message"].split(":")[0] for event in ends}
+    assert {"gate.failed", "internal.unexpected", "transform.model_failed", "contribution.malformed"} <= codes
+
+
 def test_lineage_events_carry_no_sql_no_paths_and_no_keys(canary_run: Run) -> None:
     """dbt's own OpenLineage wrapper puts whole statements into events."""
     tiny = open_house(canary_run.home)
@@ -185,7 +197,8 @@ def test_dbt_obeys_neither_the_working_folder_nor_switches_from_outside(
     for name, value in {
         "DBT_EMPTY": "true", "DBT_DEFER": "true", "DBT_STATE": "nowhere", "DBT_TARGET": "prod",
         "DBT_FULL_REFRESH": "1", "DBT_PROFILES_DIR": str(elsewhere), "DBT_TARGET_PATH": str(elsewhere),
-        "DBT_LOG_PATH": str(elsewhere), "DBT_LOG_LEVEL_FILE": "debug", "DBT_PRINT": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "true",
+        "DBT_LOG_PATH": str(elsewhere), "DBT_LOG_LEVEL_FILE": "debug", "DBT_PRINT": "false",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "true",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     tiny = TinyHouse(type(finished.house).open(load_settings()), finished.charter, finished.keys)
@@ -288,5 +301,6 @@ def test_rows_beyond_a_limit_are_counted_never_quoted(fresh: TinyHouse) -> None:
         *people_rows(),
         {"household_id": "jane@example.org" * 4, "age": "jane@example.org", "income": "low"},
     ]
-    fresh.accept("people", fresh.deliver("people", csv_bytes(rows)))
-    assert b"jane" not in fresh.everything_said()
+    payload = fresh.accept("people", fresh.deliver("people", csv_bytes(rows))).event.payload
+    assert sum(payload.quarantined_rows.values()) == 1  # type: ignore[union-attr]
+    assert b"jane" not in fresh.everything_on_disk()

@@ -235,7 +235,7 @@ def test_a_forged_projection_opens_nothing(fresh: TinyHouse) -> None:
             (contribution, contribution.replace("-", "_")),
         )
         connection.exec_driver_sql(
-            "INSERT INTO receipts SELECT 'f' || substr(receipt_id, 2), collaboration, 'gate', subject, seq"
+            "INSERT INTO receipts SELECT 'f' || substr(receipt_id, 2), collaboration, 'gate', subject, 0, seq"
             " FROM receipts WHERE stage = 'deidentified'"
         )
     with pytest.raises(GlasshouseError) as refusal:

@@ -18,7 +18,7 @@ from orchestration.audit.passport import FILENAME
 from orchestration.audit.verify import verify_log
 from orchestration.errors import IntegrityError
 from orchestration.output.shelf import FILES
-from orchestration.stages import access, deidentify, protect, refresh
+from orchestration.stages import access, protect, refresh
 from tests.support import CALLER, TinyHouse
 
 # Every seed would do; a fixed one makes a failure repeatable.
@@ -227,13 +227,12 @@ def test_a_flipped_bit_in_a_protected_table_is_found(finished: TinyHouse) -> Non
         protect.load_protected(finished.house, request, digest)
 
 
-def test_a_flipped_bit_in_the_vault_is_found(finished: TinyHouse) -> None:
-    accepted = finished.payloads("contribution.accepted")[0]
-    contribution = accepted.receipt.subject  # type: ignore[attr-defined]
-    dataset = finished.dataset(accepted.dataset)  # type: ignore[attr-defined]
-    flip_in(finished.house.vault.path(contribution))
+def test_a_flipped_bit_in_the_vault_is_found(fresh: TinyHouse) -> None:
+    accepted = fresh.accept("people", fresh.deliver("people")).event.payload
+    contribution = accepted.receipt.subject  # type: ignore[union-attr]
+    flip_in(fresh.house.vault.path(contribution))
     with pytest.raises(IntegrityError, match=r"vault\.changed"):
-        deidentify.deidentify(finished.house, finished.charter, dataset, contribution, CALLER)
+        fresh.deidentify("people", contribution)
 
 
 def test_a_flipped_bit_in_a_wrapped_key_is_found(finished: TinyHouse) -> None:

@@ -88,7 +88,11 @@ def at(*parts: int) -> datetime:
         ("decimal", "-0.01", Decimal("-0.01")),
         ("decimal", "9999999999.99", Decimal("9999999999.99")),
         ("decimal", "1.250000", Decimal("1.25")),
+        ("decimal", "0.30000000000000004", Decimal("0.30")),
+        ("decimal", "1.776357e-15", Decimal("0.00")),
+        ("decimal", " 5 ", Decimal("5.00")),
         ("date", "2024-02-29", DAY),
+        ("date", "2024-2-29", DAY),
         ("timestamp", "2024-02-29 23:59:59", at(2024, 2, 29, 23, 59, 59)),
         ("timestamp", "2024-02-29T23:59:59.5Z", at(2024, 2, 29, 23, 59, 59, 500000)),
         ("timestamp", "2024-02-29", at(2024, 2, 29)),
@@ -116,6 +120,8 @@ def test_text_that_has_the_type(
         ("integer", "٣"),
         ("decimal", "1.239"),
         ("decimal", "1e3"),
+        ("decimal", "1.25e-2"),
+        ("decimal", "5e-3"),
         ("decimal", "NaN"),
         ("decimal", "inf"),
         ("decimal", "99999999999.00"),
@@ -125,6 +131,10 @@ def test_text_that_has_the_type(
         ("date", "2024-02-29garbage"),
         ("date", "29.02.2024"),
         ("date", "epoch"),
+        ("date", "24-02-29"),
+        ("date", "0044-03-15 (BC)"),
+        ("timestamp", "0044-03-15 (BC) 10:00:00"),
+        ("timestamp", "24-02-29 10:00:00"),
         ("date", "infinity"),
         ("date", "44-03-15 (BC)"),
         ("date", "2024-02-29 10:00:00"),
@@ -301,3 +311,27 @@ def test_an_identifier_with_a_nul_is_no_identifier(connection: duckdb.DuckDBPyCo
     pseudonymized = field(technique={"kind": "pseudonymize", "domain": "household"})
     assert coerce(connection, "é\0001", pseudonymized) == (None, "type")
     assert coerce(connection, "é1", pseudonymized) == ("é1", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "outcome"),
+    [
+        (-(2**63), 20, (str(-(2**63)), None)),
+        (-(2**63), 19, (None, "too_long")),
+        (12345, 4, (None, "too_long")),
+        (12345, 5, ("12345", None)),
+        (None, 20, (None, "required")),
+    ],
+)
+def test_integers_given_for_text_obey_its_limits(
+    connection: duckdb.DuckDBPyConnection, value: int | None, limit: int, outcome: tuple[object, str | None]
+) -> None:
+    """Checks that integers cannot fail are left out of the statement; these can."""
+    assert coerce(connection, value, field(required=True, max_length=limit), "BIGINT") == outcome
+
+
+@pytest.mark.parametrize("text", [" ", "   ", "", " x", "\t", "!"])
+def test_only_blanks_are_no_value(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+    blank = not text.strip(" ")
+    outcome = (None, "required") if blank else (text, None)
+    assert coerce(connection, text, field(required=True)) == outcome

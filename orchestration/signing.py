@@ -7,6 +7,7 @@ of the canonical public key. Must not be here: who may sign what (that is `parti
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import os
@@ -112,7 +113,7 @@ def verify(
         key = SSlibKey.from_dict(str(public_key["keyid"]), dict(parts))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise IntegrityError(UNREADABLE_ENVELOPE, kind=kind) from error
-    if parsed.payload_type != payload_type:
+    if parsed.payload_type != payload_type or not _spelled_once(envelope):
         raise IntegrityError(BAD_SIGNATURE, kind=kind)
     try:
         parsed.verify([key], threshold=1)
@@ -120,6 +121,12 @@ def verify(
         raise IntegrityError(BAD_SIGNATURE, kind=kind) from error
     payload: JsonValue = json.loads(parsed.payload)
     return payload
+
+
+def _spelled_once(envelope: dict[str, Any]) -> bool:
+    """Whether its base64 is the only spelling of its bytes: unused bits that nobody signed must be zero."""
+    texts = [envelope["payload"], *(signature["sig"] for signature in envelope["signatures"])]
+    return all(base64.b64encode(base64.b64decode(text)).decode() == text for text in texts)
 
 
 def unsafe_payload(envelope: dict[str, Any], *, kind: str) -> JsonValue:

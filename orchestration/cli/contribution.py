@@ -42,7 +42,7 @@ def contribute(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8) or Parquet file.")],
     *,
     dataset: Annotated[str, typer.Option(help="Dataset of the charter.")],
-    provenance: Annotated[str, typer.Option(help="Where the rows come from.")],
+    provenance: Annotated[str, typer.Option(help="Where the rows come from; kept in the log, for all.")],
     start: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the rows.")
     ] = None,

@@ -69,7 +69,13 @@ def open_insight(house: House, release_id: str, member_id: str, justification: s
     """
     collaboration, release = _release(house, release_id)
     charter = house.charter(collaboration)
-    member = registered_member(house.log, collaboration, member_id)
+    try:
+        member = registered_member(house.log, collaboration, member_id)
+    except PolicyDeniedError as error:
+        claimed = "".join(c for c in member_id[:80] if c.isalnum() or c in "._-") or "nobody"
+        denied = AccessDenied(release=release.id, member=claimed, code=error.code)
+        _record(house, charter, denied, release, claimed, justification)
+        raise
     entitlement = decide_opening(charter, release, member, justification=justification, now=datetime.now(UTC))
     if entitlement.detail is None:
         denied = AccessDenied(

@@ -8,9 +8,8 @@ the landing folder in one rename, so no rerun ever meets half of one.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 from sqlalchemy import select
@@ -23,52 +22,20 @@ from orchestration.audit.log import LoggedEvent
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file, digest_json
 from orchestration.engine.duck import confine, connect
-from orchestration.errors import ContributionError, GlasshouseError, Reason, ReceiptError, is_storage_full
+from orchestration.errors import ContributionError, Reason, ReceiptError, is_storage_full
 from orchestration.house import House
-from orchestration.participants.registry import registered_member, roles_in_force
 from orchestration.scope.coercion import Intake, compile_intake
+from orchestration.scope.declaration import checked_manifest, claimed_dataset
 from orchestration.scope.manifest import (
-    BAD_MANIFEST,
     Manifest,
     check_delivery_name,
     claimed_manifest,
     read_envelope,
-    verified_manifest,
 )
 from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source
 from orchestration.stages import quarantine
 from orchestration.stages.recorder import Caller, Recording, recording
 
-UNDECLARED_DATASET = Reason(
-    "contribution.undeclared_dataset",
-    "The charter of {collaboration} names no such dataset of {participant}.",
-    "Deliver a dataset the charter names for you: {known}.",
-)
-WRONG_SIGNER = Reason(
-    "contribution.wrong_signer",
-    "The manifest is not signed by a registered steward of {participant}.",
-    "Have a steward of {participant} sign the delivery.",
-)
-OTHER_COLLABORATION = Reason(
-    "contribution.other_collaboration",
-    "The manifest is made out to another collaboration or participant.",
-    "Make the delivery again for {collaboration} and {participant}.",
-)
-OUTSIDE_CHARTER = Reason(
-    "contribution.outside_charter_dates",
-    "The charter of {collaboration} is in effect from {start} until {end}; this delivery is outside it.",
-    "Deliver within these dates, or have the charter renewed.",
-)
-OUTSIDE_PERIOD = Reason(
-    "contribution.outside_period",
-    "The charter allows rows of {dataset} from {start} until {end}; the manifest declares others.",
-    "Deliver rows of the permitted period only.",
-)
-PURPOSE = Reason(
-    "contribution.purpose",
-    "The manifest declares a purpose for which the charter does not permit {dataset}.",
-    "Declare one or more of: {allowed}.",
-)
 ROW_COUNT = Reason(
     "contribution.row_count",
     "The file has {found:,} rows; its manifest says {declared:,}.",
@@ -154,27 +121,10 @@ def refuse_unknown(
         _refuse(run, None, participant, folder, error)
 
 
-def claimed_dataset(charter: Charter, participant: str, folder: Path) -> Dataset:
-    """The dataset a waiting delivery says it is; checked in full by `accept`.
-
-    Raises: ContributionError (`no_manifest`, `bad_manifest`, `unsigned`, `undeclared_dataset`).
-    """
-    claim = claimed_manifest(read_envelope(folder))
-    own = {dataset.id: dataset for dataset in charter.datasets if dataset.participant == participant}
-    if claim.dataset not in own:
-        raise ContributionError(
-            UNDECLARED_DATASET,
-            collaboration=charter.collaboration,
-            participant=participant,
-            known=", ".join(own) or "none",
-        )
-    return own[claim.dataset]
-
-
 def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
     envelope = read_envelope(folder)
-    manifest = _checked_manifest(house, charter, dataset, envelope)
+    manifest = checked_manifest(house.log, charter, dataset, envelope)
     contribution = contribution_id(charter, dataset.id, manifest.sha256)
     file = check_file(folder, manifest, limit=dataset.max_bytes)
     if (done := _accepted(house, contribution)) is not None:
@@ -229,49 +179,6 @@ def contribution_dataset(charter: Charter, dataset: Dataset, rows: int | None = 
         columns=tuple(Column(f.name, f.sql_type, f.classification) for f in dataset.fields),
         rows=None if rows is None else published_rows(rows, charter.output.aggregation_threshold),
     )
-
-
-def _checked_manifest(house: House, charter: Charter, dataset: Dataset, envelope: dict[str, Any]) -> Manifest:
-    """The manifest, after signature, signer, dates and purposes were checked against the charter."""
-    claim = claimed_manifest(envelope)
-    signer_facts = {"participant": dataset.participant}
-    try:
-        signer = registered_member(house.log, charter.collaboration, claim.signer)
-    except GlasshouseError:
-        raise ContributionError(WRONG_SIGNER, **signer_facts) from None
-    if signer.participant != dataset.participant or "steward" not in roles_in_force(charter, signer):
-        raise ContributionError(WRONG_SIGNER, **signer_facts)
-    manifest = verified_manifest(envelope, signer.public_key)
-    if (manifest.collaboration, manifest.participant) != (charter.collaboration, dataset.participant):
-        raise ContributionError(
-            OTHER_COLLABORATION, collaboration=charter.collaboration, participant=dataset.participant
-        )
-    if manifest.dataset != dataset.id:
-        raise ContributionError(
-            UNDECLARED_DATASET,
-            collaboration=charter.collaboration,
-            participant=dataset.participant,
-            known=dataset.id,
-        )
-    for day in (datetime.now(UTC).date(), manifest.created.date()):
-        if not charter.effective_from <= day <= charter.effective_until:
-            raise ContributionError(
-                OUTSIDE_CHARTER,
-                collaboration=charter.collaboration,
-                start=charter.effective_from,
-                end=charter.effective_until,
-            )
-    if manifest.period.first > manifest.period.last:
-        raise ContributionError(BAD_MANIFEST, problems="period (ends before it begins)")
-    if dataset.period and not (
-        dataset.period.start <= manifest.period.first <= manifest.period.last <= dataset.period.end
-    ):
-        raise ContributionError(
-            OUTSIDE_PERIOD, dataset=dataset.id, start=dataset.period.start, end=dataset.period.end
-        )
-    if not set(manifest.purposes) <= set(dataset.purposes):
-        raise ContributionError(PURPOSE, dataset=dataset.id, allowed=", ".join(dataset.purposes))
-    return manifest
 
 
 def _checked_count(

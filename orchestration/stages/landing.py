@@ -18,9 +18,10 @@ from orchestration.audit import tables
 from orchestration.charter.model import Charter, Dataset
 from orchestration.errors import ContributionError
 from orchestration.house import House
+from orchestration.scope.declaration import claimed_dataset
 from orchestration.scope.manifest import MANIFEST_FILE, check_delivery_name
 from orchestration.stages import quarantine
-from orchestration.stages.intake import claimed_dataset, refuse_unknown
+from orchestration.stages.intake import refuse_unknown
 from orchestration.stages.recorder import Caller
 
 _ARRIVING_SECONDS = 600

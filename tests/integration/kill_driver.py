@@ -13,10 +13,13 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from orchestration.audit.log import AuditLog
 from orchestration.output.charts import Chart
@@ -48,6 +51,7 @@ def in_child(work: Callable[[], None]) -> int:
     """Exit status of a forked child that does `work`; negative when a signal ended it."""
     child = os.fork()
     if child == 0:
+        signal.alarm(60)  # a child that hangs fails the test and does not outlive it
         try:
             work()
         except BaseException:
@@ -59,13 +63,16 @@ def in_child(work: Callable[[], None]) -> int:
 
 def main(home: Path, stage: str, subject: str, work: Path) -> int:
     """How many points the stage has."""
-    # The renderer starts threads, and a fork with threads may hang; what is drawn does not matter here.
+    # The renderer and progress bars start threads, and a fork with threads may hang.
     release.draw = lambda *_: Chart(spec={}, png=b"png")  # type: ignore[attr-defined]
+    tqdm.monitor_interval = 0
     _, run, check = STAGES[stage]
     warm = open_house(copy_home(home, work / "warm"))  # what loads slowly is loaded once, for all children
     run(warm, subject)
     check(warm, subject)
     warm.house.log.close()
+    if threading.active_count() != 1:
+        raise SystemExit("something started a thread; forking with it may hang")
     point = 0
     while True:
         place = copy_home(home, work / str(point))

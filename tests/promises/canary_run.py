@@ -316,7 +316,8 @@ def _show_everything(run: Run, tiny: TinyHouse, patch: pytest.MonkeyPatch) -> No
     release = ("open", run.releases["segments"], "--as", "shop.analyst", "--why", "To read it.")
     for command in (
         ("status",), ("status", "--json"), ("lineage", "export"), ("audit", "verify"),
-        ("audit", "log", "--json", "--limit", "999"), ("audit", "proof", "3", "--json"), release, (*release, "--json"),
+        ("audit", "log", "--json", "--limit", "999"), ("audit", "proof", "3", "--json"),
+        release, (*release, "--json"),
     ):  # fmt: skip
         with patch.context() as given, suppress(SystemExit):
             given.setattr(sys, "argv", ["glasshouse", *command])

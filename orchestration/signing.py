@@ -126,7 +126,10 @@ def verify(
 def _spelled_once(envelope: dict[str, Any]) -> bool:
     """Whether its base64 is the only spelling of its bytes: unused bits that nobody signed must be zero."""
     texts = [envelope["payload"], *(signature["sig"] for signature in envelope["signatures"])]
-    return all(base64.b64encode(base64.b64decode(text)).decode() == text for text in texts)
+    try:
+        return all(base64.b64encode(base64.b64decode(text)).decode() == text for text in texts)
+    except ValueError:
+        return False
 
 
 def unsafe_payload(envelope: dict[str, Any], *, kind: str) -> JsonValue:

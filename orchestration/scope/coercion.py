@@ -7,7 +7,7 @@ they never reach the disk. Reasons: `required`, `type`, `too_long`, `out_of_rang
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -19,8 +19,8 @@ from orchestration.scope.source import Source
 
 MISSING_COLUMNS = Reason(
     "contribution.missing_column",
-    "The file lacks columns that the charter names: {columns}.",
-    "Deliver every column the charter names, under that name; a value may be missing where it is optional.",
+    "The file lacks columns that the charter requires: {columns}.",
+    "Deliver every required column under the name the charter gives it.",
 )
 COLUMN_TYPE = Reason(
     "contribution.column_type",
@@ -68,20 +68,25 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
 
     Raises: ContributionError (`missing_column`, `column_type`), naming charter fields only.
     """
-    fields = dataset.fields
-    missing = [f.name for f in fields if f.name not in source.columns]
+    missing = [f.name for f in dataset.fields if f.name not in source.columns and f.required]
     if missing:
         raise ContributionError(MISSING_COLUMNS, columns=", ".join(missing))
-    nested = [f.name for f in fields if not source.scalar(f.name)]
+    present = [f for f in dataset.fields if f.name in source.columns]
+    nested = [f.name for f in present if not source.scalar(f.name)]
     if nested:
         raise ContributionError(COLUMN_TYPE, columns=", ".join(nested))
 
-    raw = ", ".join(f"{_raw(source, f)} AS {quote_name(f.name)}" for f in fields)
-    typed = ", ".join(f"{_typed(f, source.types[f.name])} AS {quote_name(_typed_name(f))}" for f in fields)
+    raw = ", ".join(f"{_raw(source, f)} AS {quote_name(f.name)}" for f in present)
+    typed = ", ".join(f"{_typed(f, source.types[f.name])} AS {quote_name(_typed_name(f))}" for f in present)
     checked = f"SELECT *, {typed} FROM (SELECT {raw} FROM {source.relation})"
-    reason = _reason(fields, source.types)
-    kept_columns = ", ".join(f"{quote_name(_typed_name(f))} AS {quote_name(f.name)}" for f in fields)
-    texts = ", ".join(f"CAST({quote_name(f.name)} AS VARCHAR) AS {quote_name(f.name)}" for f in fields)
+    reason = _reason(present, source.types)
+    kept_columns = ", ".join(
+        f"{quote_name(_typed_name(f))} AS {quote_name(f.name)}"
+        if f.name in source.columns
+        else f"NULL::{f.sql_type} AS {quote_name(f.name)}"
+        for f in dataset.fields
+    )
+    texts = ", ".join(f"CAST({quote_name(f.name)} AS VARCHAR) AS {quote_name(f.name)}" for f in present)
     return Intake(
         rows=f"SELECT count(*) FROM {source.relation}",
         kept=f"SELECT {kept_columns} FROM ({checked}) WHERE {reason} IS NULL",
@@ -89,7 +94,7 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
         f" WHERE {reason} IS NOT NULL",
         reasons=f"SELECT reason, count(*) FROM (SELECT {reason} AS reason FROM ({checked}))"
         " WHERE reason IS NOT NULL GROUP BY reason",
-        dropped=len(source.columns) - len(fields),
+        dropped=len(source.columns) - len(present),
     )
 
 
@@ -157,7 +162,7 @@ def _readable(field: Field, name: str, source_type: str) -> str | None:
     return None
 
 
-def _reason(fields: Sequence[Field], types: Mapping[str, str]) -> str:
+def _reason(fields: list[Field], types: Mapping[str, str]) -> str:
     """An expression that is NULL for a row in order, else the code of the first thing wrong with it."""
     tests: list[tuple[str, str]] = []
     for field in fields:

@@ -331,7 +331,7 @@ def test_a_failing_step_says_its_public_reason_only(own: Daemon, monkeypatch: py
         raise ValueError("could not convert 'jane@example.org'")
 
     own.tiny.deliver("people")
-    monkeypatch.setattr(intake, "_checked_manifest", broken)
+    monkeypatch.setattr(intake, "checked_manifest", broken)
     own.work("landing")
     failed = [event for event in own.results[0].all_events if event.is_step_failure]
     assert failed
@@ -351,7 +351,7 @@ def test_a_refusal_reaches_the_screen_with_its_next_step(
         raise ContributionError(NO_MANIFEST, detail="jane@example.org")
 
     own.tiny.deliver("people")
-    monkeypatch.setattr(intake, "_checked_manifest", refused)
+    monkeypatch.setattr(intake, "checked_manifest", refused)
     own.work("landing")
     said = texts(own.results)
     assert NO_MANIFEST.message in said
@@ -366,7 +366,7 @@ def test_a_step_that_keeps_failing_is_not_tried_for_ever(
         raise OSError(28, "No space left on device")
 
     own.tiny.deliver("people")
-    monkeypatch.setattr(intake, "_checked_manifest", broken)
+    monkeypatch.setattr(intake, "checked_manifest", broken)
     attempts = 0
     while own.work("landing"):
         attempts += 1

@@ -165,8 +165,7 @@ def test_a_denied_opening_shows_nothing_and_is_on_record(
     assert denial.value.next_step
     assert len(finished.payloads("output.accessed")) == opened
     denied = finished.payloads("access.denied")
-    # Who is nobody cannot be the actor of an event; everybody else is.
-    assert [d.code for d in denied] == ([] if code == "member.unknown" else [code])  # type: ignore[attr-defined]
+    assert [d.code for d in denied] == [code]  # type: ignore[attr-defined]
 
 
 def test_a_denied_request_is_on_record_and_never_runs(finished: TinyHouse) -> None:

@@ -162,7 +162,7 @@ def test_a_flipped_bit_anywhere_in_a_passport_is_found(finished: TinyHouse) -> N
             access.check_release(finished.house, folder, name)
         except IntegrityError:
             continue
-        # Base64 has bits that mean nothing beside its padding; whatever means something must be found.
+        # White space between JSON's tokens means nothing; whatever means something must be found.
         if signed_bytes(changed) != signed_bytes(data):
             undetected.append((at, data[max(0, at - 20) : at + 20]))
     assert undetected == []

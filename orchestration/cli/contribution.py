@@ -33,10 +33,6 @@ NO_FILE = Reason(
     "Check the path.",
 )
 
-DayOption = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day the rows begin or end, YYYY-MM-DD.")
-]
-
 
 def contribute(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8) or Parquet file.")],

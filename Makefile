@@ -36,7 +36,7 @@ dev: .venv/ready  ## Dagster's UI and daemon on http://127.0.0.1:3000
 	@$(RUN) glasshouse dev
 
 .venv/ready: pyproject.toml uv.lock | $(if $(findstring /,$(filter .tools%,$(UV))),.tools/bin/uv)
-	$(UV) sync --frozen --quiet
+	$(UV) sync --frozen --compile-bytecode --quiet
 	@touch $@
 
 .tools/bin/uv:

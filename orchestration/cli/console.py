@@ -42,7 +42,9 @@ def table(
     )
     for column in columns:
         heading, justify = column if isinstance(column, tuple) else (column, "left")
-        grid.add_column(Text(harmless(heading)), justify=justify, header_style="dim", overflow="fold")  # type: ignore[arg-type]
+        label = Text(harmless(heading))
+        # rich wants a Literal; a wrong word fails at the first listing
+        grid.add_column(label, justify=justify, header_style="dim", overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         grid.add_row(*(Text(harmless(cell)) for cell in row))
     return grid

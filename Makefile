@@ -33,7 +33,7 @@ bench: .venv/ready  ## speed and memory as ratios, to benchmarks/results/
 	$(RUN) python -m benchmarks
 
 dev: .venv/ready  ## Dagster's UI and daemon on http://127.0.0.1:3000
-	@$(RUN) glasshouse dev
+	@$(RUN) glasshouse dev --trial
 
 .venv/ready: pyproject.toml uv.lock | $(if $(findstring /,$(filter .tools%,$(UV))),.tools/bin/uv)
 	$(UV) sync --frozen --compile-bytecode --quiet

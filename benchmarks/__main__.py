@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import demo, intake, report, request
+from benchmarks import demo, intake, policy, report, request
 
-_PARTS = ("intake", "request", "demo")
+_PARTS = ("intake", "request", "demo", "policy")
 
 
 def main() -> None:
@@ -28,6 +28,9 @@ def main() -> None:
     if "request" in parts:
         print(f"A request against a bare dbt build, {asked.pairs} pairs …", flush=True)
         results.comparisons.append(request.compare(asked.pairs))
+    if "policy" in parts:
+        print(f"Policy decisions at 1,000 members against bare Cedar, {asked.pairs} pairs …", flush=True)
+        results.comparisons.append(policy.compare(asked.pairs))
     if "demo" in parts:
         print(f"The demo, {asked.pairs} times …", flush=True)
         results.demo = demo.measure(asked.pairs)

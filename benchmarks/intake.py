@@ -126,7 +126,7 @@ def _side(name: str, file: Path, _pair: int) -> Sample:
 
 
 def _house(file: Path, *, through_dagster: bool) -> None:
-    from orchestration.audit.events import GatePassed
+    from orchestration.audit.stage_events import GatePassed
     from orchestration.computation.runner import prepare_manifest
     from orchestration.house import OPERATOR, House
     from orchestration.participants.registry import register_member

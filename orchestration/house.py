@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import pyrage
 
-from orchestration.audit.events import CharterRegistered, Event
 from orchestration.audit.log import AuditLog
-from orchestration.audit.projections import AlreadyRecordedError
+from orchestration.audit.vocabulary import now
 from orchestration.charter import Charter, load_charter
+from orchestration.digests import canonical_json
+from orchestration.engine.files import write_durably
 from orchestration.engine.keystore import KeyStore
 from orchestration.engine.room import Room
 from orchestration.engine.vault import Vault
 from orchestration.errors import ConfigError, Reason
+from orchestration.participants import guard
+from orchestration.participants.state import State
 from orchestration.settings import Settings
 from orchestration.signing import SigningKey
 
@@ -51,22 +55,14 @@ class House:
 
     @classmethod
     def initialize(cls, settings: Settings) -> House:
-        """Make the folders and the house's own keys, and register the charters; safe to repeat."""
+        """Make the folders and the house's own keys; safe to repeat. A charter counts once it is agreed."""
         settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = KeyStore(settings)
         keys.initialize()
         keys.create(_OPERATOR_KEY)
         keys.create(_FINGERPRINT_KEY)
         keys.create(_QUARANTINE_KEY, str(pyrage.x25519.Identity.generate()).encode())
-        house = cls(settings, AuditLog(settings.control_url), keys)
-        for charter in house.charters.values():
-            house.register(charter)
-            keys.create(f"pseudonym/{charter.collaboration}")
-            keys.create(f"room/{charter.collaboration}")
-            for participant in charter.participants:
-                house.landing(charter.collaboration, participant.id).mkdir(
-                    parents=True, exist_ok=True, mode=0o700
-                )
+        house = cls(settings, AuditLog(settings.control_url, admit=guard.admit), keys)
         for folder in (house.vault.folder, house.quarantine, house.shelf, house.checkpoints):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return house
@@ -79,7 +75,7 @@ class House:
         """
         if not (settings.root / "keys").is_dir():
             raise ConfigError(NO_HOUSE, home=settings.home)
-        return cls(settings, AuditLog(settings.control_url), KeyStore(settings))
+        return cls(settings, AuditLog(settings.control_url, admit=guard.admit), KeyStore(settings))
 
     @classmethod
     @contextmanager
@@ -93,9 +89,8 @@ class House:
 
     @cached_property
     def charters(self) -> dict[str, Charter]:
-        """The charters of this house by collaboration, read once."""
-        loaded = [load_charter(path) for path in sorted(self.settings.charters.glob("*.yaml"))]
-        return {charter.collaboration: charter for charter in loaded}
+        """The charters of this house by collaboration, read once; `serve` reads them again."""
+        return served_charters(self.settings)
 
     def charter(self, collaboration: str) -> Charter:
         """Raises: ConfigError (`house.unknown_collaboration`)."""
@@ -106,20 +101,25 @@ class House:
                 UNKNOWN_COLLABORATION, name=collaboration, known=", ".join(self.charters) or "none"
             ) from None
 
-    def register(self, charter: Charter) -> None:
-        """Record this version of the charter, once."""
-        payload = CharterRegistered(digest=charter.digest, title=charter.title, version=charter.version)
-        event = Event(
-            collaboration=charter.collaboration,
-            subject=charter.collaboration,
-            actor=OPERATOR,
-            justification="Placed in the charters folder.",
-            payload=payload,
-        )
-        try:
-            self.log.append(event)
-        except AlreadyRecordedError:
-            return
+    def serve(self, charter: Charter) -> None:
+        """Get ready for a charter that has become the active one; safe to repeat."""
+        collaboration = charter.collaboration
+        self.keys.create(f"pseudonym/{collaboration}")
+        self.keys.create(f"room/{collaboration}")
+        for participant in charter.participants:
+            self.landing(collaboration, participant.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = _agreed(self.settings) / f"{collaboration}.json"
+        document = canonical_json(charter.document)
+        if not path.exists() or path.read_bytes() != document:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_durably(path, document)
+            self.__dict__.pop("charters", None)
+
+    @contextmanager
+    def state(self, collaboration: str, at: datetime | None = None) -> Iterator[State]:
+        """What the log says of a collaboration now, or at the moment `at`, as one consistent view."""
+        with self.log.read() as connection:
+            yield State(connection, collaboration, at or now())
 
     @cached_property
     def operator(self) -> SigningKey:
@@ -160,6 +160,16 @@ class House:
         return self.settings.root / "shelf"
 
     @property
+    def protected(self) -> Path:
+        """Tables that passed output control and wait for their release."""
+        return self.settings.root / "protected"
+
+    @property
+    def cases(self) -> Path:
+        """Evidence packs of disputes."""
+        return self.settings.root / "cases"
+
+    @property
     def checkpoints(self) -> Path:
         return self.settings.root / "checkpoints"
 
@@ -167,3 +177,23 @@ class House:
     def member_keys(self) -> Path:
         """Private keys of members who have no place of their own: the demo, or a single machine."""
         return self.settings.root / "members"
+
+
+def served_charters(settings: Settings) -> dict[str, Charter]:
+    """The charters of a house by collaboration: what its folder offers, and over it what was agreed.
+
+    Reads files only, so that it works without the log; what counts is asked of the log at every stage.
+
+    Raises: CharterError when a file of the folder has mistakes.
+    """
+    offered = [load_charter(path) for path in sorted(settings.charters.glob("*.yaml"))]
+    served = {charter.collaboration: charter for charter in offered}
+    for path in sorted(_agreed(settings).glob("*.json")):
+        charter = Charter.model_validate_json(path.read_bytes())
+        served[charter.collaboration] = charter
+    return served
+
+
+def _agreed(settings: Settings) -> Path:
+    """Where the active charters lie, one file for each collaboration, as the log has them."""
+    return settings.root / "charters"

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
         default=None,
         description="Base64 of 32 bytes that wrap every data key; default: a file made by `init`.",
     )
+    key_passphrase: SecretStr | None = Field(
+        default=None,
+        description="Passphrase of a member's private key; default: the file a command names, or asked.",
+    )
     openlineage_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("GLASSHOUSE_OPENLINEAGE_URL", "OPENLINEAGE_URL"),
@@ -77,8 +81,9 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def child_environment(**additions: str) -> dict[str, str]:
-    """The environment for a child process: ours without the master key, plus `additions`."""
-    inherited = {name: value for name, value in os.environ.items() if name != "GLASSHOUSE_MASTER_KEY"}
+    """The environment for a child process: ours without master key and passphrase, plus `additions`."""
+    secret = ("GLASSHOUSE_MASTER_KEY", "GLASSHOUSE_KEY_PASSPHRASE")
+    inherited = {name: value for name, value in os.environ.items() if name not in secret}
     return inherited | additions
 
 

@@ -14,8 +14,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import JsonValue
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
@@ -53,22 +54,26 @@ class SigningKey:
         return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
-    def load(cls, path: Path) -> SigningKey:
-        """Read a PKCS#8 PEM file.
+    def load(cls, path: Path, passphrase: bytes | None = None) -> SigningKey:
+        """Read a PKCS#8 PEM file, encrypted when there is a passphrase.
 
-        Raises: OSError when it cannot be read, ValueError when it holds no Ed25519 key.
+        Raises: OSError when it cannot be read, TypeError when it is encrypted and there is no passphrase (or
+        the other way round), ValueError when the passphrase is wrong or it holds no Ed25519 key.
         """
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        key = serialization.load_pem_private_key(path.read_bytes(), password=passphrase)
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError("not an Ed25519 private key")
         return cls(key)
 
-    def save(self, path: Path) -> None:
-        """Write a PKCS#8 PEM file of mode 0600; refuses to overwrite."""
+    def save(self, path: Path, passphrase: bytes | None = None) -> None:
+        """Write a PKCS#8 PEM file of mode 0600, encrypted under the passphrase; refuses to overwrite."""
+        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if passphrase is not None:
+            encryption = serialization.BestAvailableEncryption(passphrase)
         pem = self._private_key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+            encryption,
         )
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -130,6 +135,26 @@ def _spelled_once(envelope: dict[str, Any]) -> bool:
         return all(base64.b64encode(base64.b64decode(text)).decode() == text for text in texts)
     except ValueError:
         return False
+
+
+def is_public_key(public_key: dict[str, Any]) -> bool:
+    """Whether this is an Ed25519 key as `SigningKey.public` gives it, and its id is its own."""
+    try:
+        point = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key["keyval"]["public"]))
+    except (KeyError, ValueError, TypeError):
+        return False
+    key = SSlibKey.from_crypto(point)
+    return public_key == {"keyid": key.keyid, **key.to_dict()}
+
+
+def is_signed(message: bytes, signature: bytes, public_key: dict[str, Any]) -> bool:
+    """Whether a bare signature (`SigningKey.sign_bytes`) verifies with this key."""
+    try:
+        point = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key["keyval"]["public"]))
+        point.verify(signature, message)
+    except (InvalidSignature, KeyError, ValueError, TypeError):
+        return False
+    return True
 
 
 def unsafe_payload(envelope: dict[str, Any], *, kind: str) -> JsonValue:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestration.stages import refresh
+from tests.postgres import control_url, postgres_server, postgres_url
 from tests.support import CALLER, TinyHouse, copy_home, make_house, open_house
+
+__all__ = ["control_url", "postgres_server", "postgres_url"]
 
 
 @pytest.fixture

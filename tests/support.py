@@ -1,7 +1,7 @@
 """A tiny collaboration for tests: a shop and a panel, three small datasets, and deliveries of any kind.
 
-Belongs here: making a house, rows, and deliveries (also broken ones). Must not be here: assertions about a
-stage. Import it as `from support import …`; the fixtures `house` and `refreshed_home` are in `conftest.py`.
+Belongs here: making a house, acts of its members, rows, and deliveries (also broken ones). Must not be here:
+assertions about a stage. The fixtures `house` and `refreshed_home` are in `conftest.py`.
 """
 
 from __future__ import annotations
@@ -17,142 +17,28 @@ from typing import Any
 
 import duckdb
 
-from orchestration.audit.events import Payload
+from orchestration.audit.events import Event
+from orchestration.audit.governance_events import Verdict, VoteCast
 from orchestration.audit.log import LoggedEvent
+from orchestration.audit.statement import sign
+from orchestration.audit.vocabulary import Payload
+from orchestration.charter import load_charter
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_bytes
 from orchestration.house import House
-from orchestration.participants.registry import register_member
 from orchestration.scope.manifest import Manifest, Period
 from orchestration.settings import Settings, load_settings
 from orchestration.signing import SigningKey
-from orchestration.stages import deidentify, gate, intake, quarantine
+from orchestration.stages import access, deidentify, gate, governance, intake, quarantine, request
+from orchestration.stages.access import OpenedInsight
+from orchestration.stages.founding import found
 from orchestration.stages.recorder import Caller
+from orchestration.stages.request import Submitted
+from tests.tiny_charter import CHARTER as CHARTER
 
 CALLER = Caller("operator", "test")
 COLLABORATION = "tiny"
 UNITS = 120
-
-CHARTER = """
-collaboration: tiny
-title: A shop and a panel
-version: 1
-effective_from: 2020-01-01
-effective_until: 2099-12-31
-privacy_unit: household
-objectives: [Learn who buys what.]
-participants:
-  - id: shop
-    name: Shop
-    description: Sells.
-    responsibilities: [Contributes receipts.]
-    members:
-      - {id: shop.steward, name: Steward, roles: [steward]}
-      - {id: shop.analyst, name: Analyst, roles: [analyst]}
-      - {id: shop.operator, name: Operator, roles: [operator]}
-  - id: panel
-    name: Panel
-    description: Asks.
-    responsibilities: [Contributes profiles.]
-    members:
-      - {id: panel.steward, name: Steward, roles: [steward]}
-      - {id: panel.executive, name: Executive, roles: [executive]}
-      - {id: panel.auditor, name: Auditor, roles: [auditor]}
-datasets:
-  - id: sales
-    participant: shop
-    entity: transaction
-    title: Sales
-    description: One row per receipt and product.
-    classification: personal
-    purposes: [insight, planning]
-    lawful_basis: consent
-    license: {id: LicenseRef-test, terms: Test only, redistribution: false}
-    period: {from: 2024-01-01, until: 2024-12-31}
-    max_rows: 100000
-    max_bytes: 20000000
-    fields:
-      - {name: household_id, as: unit, type: string, required: true, max_length: 40,
-         classification: direct_identifier, technique: {kind: pseudonymize, domain: household}}
-      - {name: basket_id, as: basket, type: string, required: true, max_length: 40,
-         classification: quasi_identifier, technique: {kind: pseudonymize, domain: basket}}
-      - {name: product_id, as: product, type: string, required: true, max_length: 20,
-         classification: behavioural, technique: pass}
-      - {name: quantity, as: quantity, type: integer, required: true, minimum: 0, maximum: 1000,
-         classification: behavioural, technique: {kind: clamp, low: 0, high: 100}}
-      - {name: sales_value, as: amount, type: decimal, required: true, minimum: 0, maximum: 1000,
-         classification: behavioural, technique: pass}
-      - {name: week, as: week, type: integer, required: true, minimum: 1, maximum: 53,
-         classification: behavioural, technique: pass}
-      - {name: sold_at, as: occurred_on, type: timestamp, required: true,
-         minimum: 2024-01-01, maximum: 2025-01-01,
-         classification: quasi_identifier, technique: {kind: generalize, to: day}}
-      - {name: reason, type: string, max_length: 200, classification: sensitive, technique: drop}
-  - id: products
-    participant: shop
-    entity: product
-    title: Products
-    description: One row per product.
-    classification: commercial
-    purposes: [insight]
-    lawful_basis: not_personal_data
-    license: {id: LicenseRef-test, terms: Test only, redistribution: false}
-    max_rows: 100
-    max_bytes: 100000
-    unique_key: [product]
-    fields:
-      - {name: product_id, as: product, type: string, required: true, max_length: 20,
-         classification: reference, technique: pass}
-      - {name: department, as: department, type: string, required: true, max_length: 40,
-         classification: reference, technique: pass}
-      - {name: brand, as: brand, type: string, values: [National, Private],
-         classification: reference, technique: pass}
-  - id: people
-    participant: panel
-    entity: profile
-    title: People
-    description: One row per household.
-    classification: personal
-    purposes: [insight, planning]
-    lawful_basis: consent
-    license: {id: LicenseRef-test, terms: Test only, redistribution: false}
-    max_rows: 1000
-    max_bytes: 100000
-    unique_key: [unit]
-    fields:
-      - {name: household_id, as: unit, type: string, required: true, max_length: 40,
-         classification: direct_identifier, technique: {kind: pseudonymize, domain: household}}
-      - {name: age, as: age, type: string, required: true, values: [young, middle, old],
-         classification: quasi_identifier, technique: pass}
-      - {name: income, as: income, type: string, values: [low, high],
-         classification: sensitive, technique: pass}
-purposes:
-  - {id: insight, title: Insight, description: Who buys what.}
-  - {id: planning, title: Planning, description: Whether to go on.}
-prohibited_uses:
-  - {id: re_identification, description: Nobody tries to find out who a household is.}
-computations:
-  - {template: audience_overlap, purposes: [planning], requesters: [shop], receivers: [shop, panel]}
-  - {template: joint_segmentation, purposes: [insight], requesters: [shop], receivers: [shop]}
-decision_rights:
-  - {id: charter_change, decision: A new version., deciders: [shop, panel], quorum: 2}
-access:
-  detail: {steward: full, analyst: full, executive: summary}
-  release_valid_days: 30
-retention: {contributions_days: 60, quarantine_days: 30, releases_days: 60}
-output:
-  aggregation_threshold: 5
-  max_cells: 100
-  formats: [parquet, csv, json, vega_lite, png]
-audit: {checkpoint_minutes: 60, justification_required: true, lineage: true, review_days: 90}
-human_duties:
-  - {id: participation, owner: shop.steward, duty: Calls.,
-     clauses: [participants.*.responsibilities, decision_rights]}
-  - {id: lawful, owner: panel.steward, duty: Asks., clauses: [datasets.*.lawful_basis, datasets.*.license]}
-  - {id: fair_use, owner: panel.steward, duty: Briefs., clauses: [prohibited_uses, output.formats]}
-  - {id: deletion, owner: shop.operator, duty: Deletes., clauses: [retention]}
-  - {id: review, owner: panel.auditor, duty: Reads., clauses: [audit.review_days]}
-"""
 
 Row = Mapping[str, object]
 
@@ -233,6 +119,65 @@ class TinyHouse:
 
     def landing(self, participant: str) -> Path:
         return self.house.landing(self.charter.collaboration, participant)
+
+    def key(self, member: str) -> SigningKey:
+        return self.keys[member]
+
+    def signed(self, member: str, subject: str, payload: Payload, why: str = "test", **options: Any) -> Event:
+        """An act as its member would sign it."""
+        event = Event(
+            collaboration=self.charter.collaboration,
+            subject=subject,
+            actor=member,
+            justification=why,
+            payload=payload,
+        )
+        return sign(event, self.key(member), **options)
+
+    def act(self, member: str, subject: str, payload: Payload, why: str = "test") -> list[LoggedEvent]:
+        """Record an act of a member, and everything that follows from it."""
+        return governance.act(self.house, self.signed(member, subject, payload, why))
+
+    def vote(self, decision: str, *members: str, vote: Verdict = "approve") -> None:
+        for member in members:
+            self.act(member, decision, VoteCast(decision=decision, vote=vote))
+
+    def amend(self, old: str, new: str, /) -> None:
+        """Agree on the next version of the charter, with one text replaced by another."""
+        path = self.house.settings.charters / "tiny.yaml"
+        text = path.read_text()
+        assert old in text
+        version = self.charter.version
+        text = text.replace(f"version: {version}", f"version: {version + 1}").replace(old, new)
+        path.write_text(text)
+        found(self.house, load_charter(path), self.keys)
+        self.charter = self.house.charter(COLLABORATION)
+
+    def request(
+        self,
+        template: str = "joint_segmentation",
+        parameters: Mapping[str, str] | None = None,
+        purpose: str = "insight",
+        requester: str = "shop.analyst",
+        why: str = "test",
+    ) -> Submitted:
+        """Ask; by default for segments by age and income."""
+        if parameters is None:
+            parameters = {"rows": "age", "columns": "income"} if template == "joint_segmentation" else {}
+        return request.submit(
+            self.house,
+            self.charter,
+            template=template,
+            parameters=parameters,
+            purpose=purpose,
+            requester=requester,
+            justification=why,
+            key=self.keys.get(requester, SigningKey.generate()),
+        )
+
+    def open(self, release_id: str, member: str = "shop.analyst", why: str = "To read it.") -> OpenedInsight:
+        key = self.keys.get(member, SigningKey.generate())
+        return access.open_insight(self.house, release_id, member, why, key)
 
     def claims(self, dataset: str, data: bytes, format_: str, rows: int) -> dict[str, Any]:
         """What an honest manifest says, as a JSON object."""
@@ -334,13 +279,15 @@ def tiny_settings(home: Path, *, charter: str | None = None, **overrides: object
 
 
 def make_house(home: Path, *, charter: str | None = None, **overrides: object) -> TinyHouse:
-    """A new house; members' keys are derived from member ids, so that another process can sign too."""
+    """A new house whose collaboration was founded: proposed, accepted, enrolled and signed by its members.
+
+    Members' keys are derived from member ids, so that another process can sign too.
+    """
     house = House.initialize(tiny_settings(home, charter=charter, **overrides))
-    agreed = house.charters[COLLABORATION]
-    tiny = TinyHouse(house, agreed, member_keys(agreed))
-    for member, key in tiny.keys.items():
-        register_member(house.log, agreed, member, key.public, actor="operator")
-    return tiny
+    proposal = house.charters[COLLABORATION]
+    keys = member_keys(proposal)
+    found(house, proposal, keys)
+    return TinyHouse(house, house.charters[COLLABORATION], keys)
 
 
 def open_house(home: Path, **overrides: object) -> TinyHouse:

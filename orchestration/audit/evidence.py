@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from orchestration.audit import checkpoint, merkle
-from orchestration.audit.events import Count, Document, Event
-from orchestration.audit.log import AuditLog
+from orchestration.audit.events import Event, commitment
+from orchestration.audit.log import SALT_BYTES, AuditLog
+from orchestration.audit.vocabulary import Count, Document
 from orchestration.digests import canonical_json
 from orchestration.errors import IntegrityError, Reason
 from orchestration.signing import SigningKey
@@ -32,9 +33,13 @@ NOT_INCLUDED = Reason(
 
 
 class Evidence(Document):
-    """Event `seq`, its inclusion proof (base64, lowest sibling first) and a checkpoint of `size` events."""
+    """Event `seq`, its inclusion proof (base64, lowest sibling first) and a checkpoint of `size` events.
 
-    event: dict[str, JsonValue] = Field(description="The leaf is its canonical JSON (RFC 8785).")
+    The leaf's entry is HMAC-SHA256, under the salt, of the event's canonical JSON (RFC 8785).
+    """
+
+    event: dict[str, JsonValue]
+    salt: str = Field(description="32 bytes, base64.")
     seq: Count
     size: Count
     root: str = Field(description="Tree head over `size` events, base64.")
@@ -52,6 +57,7 @@ def make_evidence(log: AuditLog, key: SigningKey, checkpoints: Path, seq: int) -
     proof = log.inclusion_proof(seq, head.size)
     evidence = Evidence(
         event=logged.event.model_dump(mode="json"),
+        salt=_text(logged.salt),
         seq=seq,
         size=head.size,
         root=_text(head.root),
@@ -70,13 +76,17 @@ def verify_evidence(evidence: Evidence, public_key: Mapping[str, Any]) -> Event:
     head = checkpoint.verify(evidence.checkpoint, public_key)
     try:
         proof = [base64.b64decode(text, validate=True) for text in evidence.proof]
-        leaf = canonical_json(evidence.event)
-        event = Event.from_leaf(leaf)
+        content = canonical_json(evidence.event)
+        salt = base64.b64decode(evidence.salt, validate=True)
+        event = Event.from_content(content)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(UNREADABLE) from error
+    if len(salt) != SALT_BYTES:
+        raise IntegrityError(UNREADABLE)
     if (evidence.size, evidence.root) != (head.size, _text(head.root)):
         raise IntegrityError(NOT_INCLUDED, seq=evidence.seq, size=evidence.size)
-    if not merkle.verify_inclusion(merkle.leaf_hash(leaf), evidence.seq, head.size, proof, head.root):
+    leaf = merkle.leaf_hash(commitment(content, salt))
+    if not merkle.verify_inclusion(leaf, evidence.seq, head.size, proof, head.root):
         raise IntegrityError(NOT_INCLUDED, seq=evidence.seq, size=evidence.size)
     return event
 

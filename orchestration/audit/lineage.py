@@ -26,8 +26,8 @@ from openlineage.client.transport.file import FileConfig, FileTransport
 from openlineage.client.transport.http import HttpConfig, HttpTransport, TokenProvider
 from openlineage.client.uuid import generate_new_uuid, generate_static_uuid
 
-from orchestration.audit.events import Stage, timestamp
 from orchestration.audit.lineage_datasets import Column, ColumnEdge, Dataset
+from orchestration.audit.vocabulary import Stage, timestamp
 
 LineageEvent = dict[str, Any]
 Send = Callable[[Mapping[str, Any]], None]

@@ -1,64 +1,40 @@
 """The append-only log: events, their Merkle tree and their projections, changed together or not at all.
 
-Belongs here: transactions, and reading the log back. Must not be here: what an event means (`events`), what
-it does to tables (`projections`), or deciding that the log is sound (`verify`).
+Belongs here: appending, and reading the log back. Must not be here: what an event means (`events`), what it
+does to tables (`projections`), how either database is spoken to (`database`), or deciding that the log is
+sound (`verify`).
 
-Every change is one `BEGIN IMMEDIATE` transaction with a full sync, so any number of processes may append at
-once and a killed one leaves no half. Connections handed out for reading cannot write.
+Any number of processes may append at once: writers take turns, and a killed one leaves no half.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Row,
-    create_engine,
-    func,
-    insert,
-    make_url,
-    select,
-)
-from sqlalchemy import event as hooks
+from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy import exc as sql
 
-from orchestration.audit import merkle
+from orchestration.audit import database, merkle
+from orchestration.audit import governance_projections as _governance_projections  # noqa: F401  registers
 from orchestration.audit import tables as t
-from orchestration.audit.events import Event, timestamp
-from orchestration.audit.projections import ALREADY_RECORDED, AlreadyRecordedError, Entry, project
+from orchestration.audit.events import Event, commitment
+from orchestration.audit.projections import (
+    ALL_TABLES,
+    ALREADY_RECORDED,
+    AlreadyRecordedError,
+    Entry,
+    project,
+)
+from orchestration.audit.vocabulary import timestamp
 from orchestration.digests import canonical_json, digest_json
-from orchestration.errors import (
-    STORAGE_FULL,
-    ConfigError,
-    GlasshouseError,
-    IntegrityError,
-    Reason,
-    ServiceError,
-)
+from orchestration.errors import ConfigError, IntegrityError, Reason
 
-UNSUPPORTED_DATABASE = Reason(
-    "log.unsupported_database",
-    "The control plane cannot use a {dialect} database.",
-    "Unset GLASSHOUSE_DATABASE_URL, or give it a `sqlite:///` address.",
-)
-DATABASE_UNAVAILABLE = Reason(
-    "log.unavailable",
-    "The control plane's database could not be opened, or stayed busy for {seconds} seconds.",
-    "Check that its folder exists and is writable and that no process is stuck, then rerun.",
-)
-DATABASE_DAMAGED = Reason(
-    "log.damaged",
-    "The control plane's database is not readable as a database.",
-    "Stop, keep a copy of it, and restore the last backup.",
-)
 BROKEN_EVENT = Reason(
     "log.broken_event",
     "Event {seq} of the log is not what was written there.",
@@ -75,35 +51,62 @@ NO_SUCH_EVENT = Reason(
     "List events with `glasshouse audit log`.",
 )
 
-_NEWEST = select(func.max(t.events.c.seq))
-_BUSY_SECONDS = 60
-_WRITES = "glasshouse_writes"
+Admit = Callable[[Connection, Event], None]
+"""Judges an event by the projections of those before it; raises to refuse it."""
+
+_NEWEST = "SELECT seq, receipt_id FROM events ORDER BY seq DESC LIMIT 1"
+SALT_BYTES = 32
+_CHUNK = 1000
 
 
 @dataclass(frozen=True)
 class LoggedEvent:
-    """An event as the log holds it. `receipt_id` is the hex RFC 6962 hash of `leaf`."""
+    """An event as the log holds it. `receipt_id` is the hex RFC 6962 hash of its leaf, the commitment."""
 
     seq: int
     event: Event
-    leaf: bytes
+    salt: bytes
     receipt_id: str
+
+    @property
+    def commitment(self) -> bytes:
+        """The leaf's entry in the tree: 32 bytes."""
+        return commitment(self.event.content(), self.salt)
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """What the next append needs to know of the tree: the hashes of `merkle.cover`, and whose tree it is."""
+
+    size: int
+    newest: str | None
+    hashes: tuple[bytes, ...]
 
 
 class AuditLog:
     """The log in one database; usable as a context manager.
 
+    Args:
+        url: of the database; its schema is brought up to date.
+        admit: asked about every event before it changes anything; default: all are admitted.
+
     Raises (every method): ServiceError `log.unavailable`, `storage.full`; IntegrityError `log.damaged`,
-    `log.broken_event`, `log.broken_tree`.
+    `log.broken_event`, `log.broken_tree`; the constructor also what `database.migrate` raises.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = _open(url)
-        self._writer = self._engine.execution_options(**{_WRITES: True})
-        with self.write() as connection:
-            t.metadata.create_all(connection)
+    def __init__(self, url: str, *, admit: Admit | None = None) -> None:
+        self._engine = database.open_engine(url)
+        self._writer = database.Writer(self._engine)
+        self.admit = admit
+        self._edge = _Edge(0, None, ())
+        try:
+            database.migrate(self._engine)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
+        self._writer.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -124,49 +127,74 @@ class AuditLog:
             lineage: the OpenLineage events of the same step, as JSON objects; the event commits to their
                 digest.
 
-        Raises: AlreadyRecordedError when the step counts already, OutOfOrderError when it cannot follow.
+        Raises: AlreadyRecordedError when the step counts already, OutOfOrderError when it cannot follow, and
+        whatever `admit` raises.
         """
         return self.append_many([event], lineage=lineage)[0]
 
     def append_many(
         self, events: Sequence[Event], *, lineage: Sequence[Mapping[str, Any]] = ()
     ) -> list[LoggedEvent]:
-        """Like `append`, for several events in one transaction; `lineage` belongs to the last of them."""
+        """Like `append`, for several events in one transaction; `lineage` belongs to the last of them.
+
+        Each is judged by what the ones before it made of the tables.
+        """
         if not events:
             return []
         if lineage:
             digest = digest_json([dict(row) for row in lineage])
             events = [*events[:-1], events[-1].model_copy(update={"lineage": digest})]
         with self.write() as connection:
-            seq = current_size(connection)
-            logged = [_append(connection, seq + offset, event) for offset, event in enumerate(events)]
+            edge = self._right_edge(connection)
+            logged = []
+            rows = []
+            nodes: dict[int, bytes] = {}
+            right = list(edge.hashes)
+            for seq, event in enumerate(events, edge.size):
+                if self.admit is not None:
+                    self.admit(connection, event)
+                content, salt = event.content(), secrets.token_bytes(SALT_BYTES)
+                leaf = merkle.leaf_hash(commitment(content, salt))
+                logged.append(LoggedEvent(seq, event, salt, leaf.hex()))
+                rows.append(_event_row(logged[-1], content))
+                nodes |= merkle.push(right, seq, leaf)
+                _project(connection, logged[-1])
+            _store(connection, rows, nodes)
             if lineage:
-                rows = [_lineage_row(logged[-1].seq, row) for row in lineage]
-                connection.execute(insert(t.lineage), rows)
+                links = [_lineage_row(logged[-1].seq, row) for row in lineage]
+                connection.execute(insert(t.lineage), links)
+        # Only now, when it is certain that the tree has grown.
+        self._edge = _Edge(edge.size + len(events), logged[-1].receipt_id, tuple(right))
         return logged
+
+    def _right_edge(self, connection: Connection) -> _Edge:
+        """What this process remembers, unless the log ends otherwise: then what the database says."""
+        newest = database.execute(connection, _NEWEST).fetchone()
+        size, receipt_id = (newest[0] + 1, newest[1]) if newest else (0, None)
+        known = self._edge  # read once: another thread may replace it
+        if (known.size, known.newest) == (size, receipt_id):
+            return known
+        positions = [node.position for node in merkle.cover(0, size)]
+        stored = reader(connection)(positions)
+        return _Edge(size, receipt_id, tuple(stored[position] for position in positions))
 
     def rebuild(self) -> None:
         """Drop the projections and make them again from the events."""
         with self.write() as connection:
-            t.metadata.drop_all(connection, tables=t.PROJECTIONS)
-            t.metadata.create_all(connection, tables=t.PROJECTIONS)
-            for row in connection.execute(select(t.events).order_by(t.events.c.seq)):
-                logged = logged_event(row)
+            t.metadata.drop_all(connection, tables=ALL_TABLES)
+            t.metadata.create_all(connection, tables=ALL_TABLES)
+            for logged in stored_events(connection):
                 project(connection, Entry(logged.seq, logged.receipt_id, logged.event))
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> AbstractContextManager[Connection]:
         """One write transaction; only for `audit/` itself, whatever else changes state appends an event."""
-        with _coded(), self._writer.begin() as connection:
-            yield connection
+        return self._writer.transaction()
 
     # --- reading
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """A connection with one consistent view of all tables; it cannot write."""
-        with _coded(), self._engine.begin() as connection:
-            yield connection
+        return database.reading(self._engine)
 
     @property
     def size(self) -> int:
@@ -254,31 +282,34 @@ def reader(connection: Connection) -> merkle.Reader:
     return read
 
 
-def _append(connection: Connection, seq: int, event: Event) -> LoggedEvent:
-    leaf = event.leaf()
-    value = merkle.leaf_hash(leaf)
-    logged = LoggedEvent(seq, event, leaf, value.hex())
-    siblings = [node.position for node in merkle.completed_by(seq)]
-    grown = merkle.grow(seq, value, reader(connection)(siblings))
-    row = {
-        "seq": seq,
+def _event_row(logged: LoggedEvent, content: bytes) -> dict[str, Any]:
+    event = logged.event
+    return {
+        "seq": logged.seq,
         "type": event.type,
         "collaboration": event.collaboration,
         "subject": event.subject,
         "time": timestamp(event.time),
         "receipt_id": logged.receipt_id,
-        "leaf": leaf,
+        "salt": logged.salt,
+        "content": content,
     }
+
+
+def _project(connection: Connection, logged: LoggedEvent) -> None:
+    event = logged.event
     try:
-        connection.execute(insert(t.events), row)
-        connection.execute(insert(t.nodes), [{"position": at, "hash": node} for at, node in grown.items()])
-    except sql.IntegrityError as error:
-        raise IntegrityError(BROKEN_TREE, seq=seq) from error
-    try:
-        project(connection, Entry(seq, logged.receipt_id, event))
+        project(connection, Entry(logged.seq, logged.receipt_id, event))
     except sql.IntegrityError as error:
         raise AlreadyRecordedError(ALREADY_RECORDED, type=event.type, subject=event.subject) from error
-    return logged
+
+
+def _store(connection: Connection, rows: list[dict[str, Any]], nodes: Mapping[int, bytes]) -> None:
+    try:
+        database.add_rows(connection, t.events, rows)
+        database.add_rows(connection, t.nodes, [{"position": at, "hash": node} for at, node in nodes.items()])
+    except sql.IntegrityError as error:  # the tree goes on where the events ended
+        raise IntegrityError(BROKEN_TREE, seq=rows[0]["seq"]) from error
 
 
 def _lineage_row(seq: int, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,8 +318,8 @@ def _lineage_row(seq: int, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def current_size(connection: Connection) -> int:
     """Number of events, as this connection sees it."""
-    newest: int | None = connection.execute(_NEWEST).scalar()
-    return 0 if newest is None else newest + 1
+    newest = database.execute(connection, _NEWEST).fetchone()
+    return newest[0] + 1 if newest else 0
 
 
 def _checked(connection: Connection, size: int | None) -> int:
@@ -306,63 +337,28 @@ def logged_event(row: Row[Any]) -> LoggedEvent:
     Raises: IntegrityError `log.broken_event`.
     """
     # SQLite stores whatever type it is given: text in place of bytes is tampering too.
-    if not isinstance(row.leaf, bytes) or merkle.leaf_hash(row.leaf).hex() != row.receipt_id:
+    # A salt of another length could be another spelling of the same HMAC key.
+    if not (isinstance(row.content, bytes) and isinstance(row.salt, bytes) and len(row.salt) == SALT_BYTES):
+        raise IntegrityError(BROKEN_EVENT, seq=row.seq)
+    if merkle.leaf_hash(commitment(row.content, row.salt)).hex() != row.receipt_id:
         raise IntegrityError(BROKEN_EVENT, seq=row.seq)
     try:
-        event = Event.from_leaf(row.leaf)
+        event = Event.from_content(row.content)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(BROKEN_EVENT, seq=row.seq) from error
-    return LoggedEvent(row.seq, event, row.leaf, row.receipt_id)
+    return LoggedEvent(row.seq, event, row.salt, row.receipt_id)
 
 
-@contextmanager
-def _coded() -> Iterator[None]:
-    """Turn the database's complaints, which quote what was being written, into declared reasons."""
-    try:
-        yield
-    except sql.DBAPIError as error:
-        raise _reason(error) from error
+def stored_events(connection: Connection, *, first: int = 0) -> Iterator[LoggedEvent]:
+    """Every event from number `first` on, in order, each re-hashed; not held in memory at once.
 
-
-def _reason(error: sql.DBAPIError) -> GlasshouseError:
-    name = str(getattr(error.orig, "sqlite_errorname", ""))
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC")):
-        return ServiceError(STORAGE_FULL)
-    if name.startswith(
-        ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
-    ):  # ERROR: a table or column is gone
-        return IntegrityError(DATABASE_DAMAGED)
-    return ServiceError(DATABASE_UNAVAILABLE, seconds=_BUSY_SECONDS)
-
-
-def is_storage_sound(connection: Connection) -> bool:
-    """The database's own check of its pages and indexes."""
-    return connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-
-
-def _open(url: str) -> Engine:
-    """An engine with explicit transactions; this and `is_storage_sound` are all that speaks SQLite."""
-    address = make_url(url)
-    if address.get_backend_name() != "sqlite":
-        raise ConfigError(UNSUPPORTED_DATABASE, dialect=address.get_backend_name())
-    if address.database and address.database != ":memory:":
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
-
-    @hooks.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: object) -> None:
-        # A damaged text must reach `verify`, which says where it stands; the driver would only give up on it.
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        connection.isolation_level = None  # the driver would begin transactions on its own, and too late
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    @hooks.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = bool(connection.get_execution_options().get(_WRITES))
-        if connection.info.get(_WRITES) != writes:
-            connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
-            connection.info[_WRITES] = writes
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+    Raises: IntegrityError `log.broken_event`.
+    """
+    following = first
+    while True:
+        query = select(t.events).where(t.events.c.seq >= following).order_by(t.events.c.seq).limit(_CHUNK)
+        rows = connection.execute(query).all()
+        yield from map(logged_event, rows)
+        if len(rows) < _CHUNK:
+            return
+        following = rows[-1].seq + 1

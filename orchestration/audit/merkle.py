@@ -10,7 +10,7 @@ and a parent lies halfway between its children.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 EMPTY_ROOT = hashlib.sha256().digest()
@@ -85,6 +85,50 @@ def grow(index: int, leaf: bytes, left: Mapping[int, bytes]) -> dict[int, bytes]
         node = Node(node.level + 1, node.number >> 1)
         rows[node.position] = value
     return rows
+
+
+def push(edge: list[bytes], index: int, leaf: bytes) -> dict[int, bytes]:
+    """Like `grow`, from the hashes of `cover(0, index)`, which become those of `cover(0, index + 1)`."""
+    position, step, value = Node(0, index).position, 1, leaf
+    rows = {position: value}
+    while index & 1:  # a right child: its left sibling stands last on the edge; their parent lies halfway
+        value = node_hash(edge.pop(), value)
+        position -= step
+        rows[position] = value
+        index, step = index >> 1, 2 * step
+    edge.append(value)
+    return rows
+
+
+class Tree(Mapping[int, bytes]):
+    """Position → hash of every complete subtree over some leaf hashes, held in memory."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self.size = len(leaves)
+        self._hashes: list[bytes | None] = [None] * max(2 * len(leaves) - 1, 0)
+        row, level = list(leaves), 0
+        while row:
+            first, step = Node(level, 0).position, 2 << level
+            self._hashes[first : first + step * len(row) : step] = row
+            row = list(map(node_hash, row[0::2], row[1::2]))
+            level += 1
+
+    def __getitem__(self, position: int) -> bytes:
+        value = self._hashes[position] if 0 <= position < len(self._hashes) else None
+        if value is None:
+            raise KeyError(position)
+        return value
+
+    def __iter__(self) -> Iterator[int]:
+        return (position for position, value in enumerate(self._hashes) if value is not None)
+
+    def __len__(self) -> int:
+        return sum(value is not None for value in self._hashes)
+
+
+def tree_reader(tree: Mapping[int, bytes]) -> Reader:
+    """Reads hashes that are held in memory; raises KeyError where there is none."""
+    return lambda positions: {position: tree[position] for position in positions}
 
 
 def root(size: int, read: Reader) -> bytes:

@@ -14,23 +14,17 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue
 
 from orchestration import signing
-from orchestration.audit.events import (
-    ComputationRun,
-    ContributionAccepted,
-    Count,
-    Digest,
-    Document,
-    Event,
-    OutputGenerated,
-    OutputReleased,
-    ReceiptId,
-    Stage,
-    Time,
-    now,
-)
+from orchestration.audit.events import Event
 from orchestration.audit.evidence import Evidence, make_evidence, verify_evidence
 from orchestration.audit.log import AuditLog, LoggedEvent
 from orchestration.audit.receipts import logged_receipt, receipt_of
+from orchestration.audit.stage_events import (
+    ComputationRun,
+    ContributionAccepted,
+    OutputGenerated,
+    OutputReleased,
+)
+from orchestration.audit.vocabulary import Count, Digest, Document, ReceiptId, Stage, Time, now
 from orchestration.digests import digest_file
 from orchestration.errors import IntegrityError, Reason, ReceiptError
 from orchestration.signing import SigningKey

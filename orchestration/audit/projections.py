@@ -1,6 +1,7 @@
 """What each event does to the tables people look at: one projector function per event type.
 
-Belongs here: event → rows, and the order in which states may follow each other. Must not be here: reading
+Belongs here: the registry of projectors; for events of data, event → rows and the order in which states may
+follow each other (`governance_projections` has the same for events of governance). Must not be here: reading
 files, clocks or anything but the event and the projections themselves, because replaying the log must give
 the same tables. A projector that meets a state its event cannot follow raises; then nothing is appended.
 """
@@ -10,10 +11,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
-from orchestration.audit import events as e
+from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
+from orchestration.audit.database import add_rows
+from orchestration.audit.events import Event
+from orchestration.audit.stage_events import (
+    AccessDenied,
+    ComputationRun,
+    ContributionAccepted,
+    ContributionRefused,
+    DatasetDeidentified,
+    GateFailed,
+    GatePassed,
+    OutputAccessed,
+    OutputGenerated,
+    OutputReleased,
+    OutputWithheld,
+    RequestDecided,
+    RoomRefreshed,
+    StageFailed,
+)
+from orchestration.audit.statement import statement_id
+from orchestration.audit.vocabulary import Handover, Payload, timestamp
 from orchestration.digests import canonical_json
 from orchestration.errors import GlasshouseError, Reason
 
@@ -42,12 +63,14 @@ class Entry(NamedTuple):
 
     seq: int
     receipt_id: str
-    event: e.Event
+    event: Event
 
 
-_P = TypeVar("_P", bound=e.Payload)
+_P = TypeVar("_P", bound=Payload)
 _Projector = Callable[[Connection, Entry, Any], None]
-_PROJECTORS: dict[type[e.Payload], _Projector] = {}
+PROJECTORS: dict[type[Payload], _Projector] = {}
+
+ALL_TABLES = (*t.PROJECTIONS, *g.PROJECTIONS)
 
 
 def project(connection: Connection, entry: Entry) -> None:
@@ -57,47 +80,29 @@ def project(connection: Connection, entry: Entry) -> None:
     the step counts already.
     """
     payload = entry.event.payload
-    if isinstance(payload, e.Handover):
+    if entry.event.signature is not None:
+        add(connection, g.statements, entry, {"statement": statement_id(entry.event)})
+    if isinstance(payload, Handover):
         row: dict[str, Any] = {"receipt_id": entry.receipt_id, "stage": payload.stage}
         row |= {"subject": payload.receipt.subject, "revoked": False}
-        _add(connection, t.receipts, entry, row)
-    _PROJECTORS[type(payload)](connection, entry, payload)
+        add(connection, t.receipts, entry, row)
+    PROJECTORS[type(payload)](connection, entry, payload)
 
 
-def _on(payload: type[_P]) -> Callable[[Callable[[Connection, Entry, _P], None]], _Projector]:
+def on(payload: type[_P]) -> Callable[[Callable[[Connection, Entry, _P], None]], _Projector]:
+    """Register what events with this payload do."""
+
     def register(projector: Callable[[Connection, Entry, _P], None]) -> _Projector:
-        _PROJECTORS[payload] = projector
+        if payload in PROJECTORS:
+            raise ValueError(f"two projectors for {payload.type}")
+        PROJECTORS[payload] = projector
         return projector
 
     return register
 
 
-@_on(e.CharterRegistered)
-def _charter_registered(connection: Connection, entry: Entry, payload: e.CharterRegistered) -> None:
-    _add(connection, t.charters, entry, payload.model_dump())
-
-
-@_on(e.MemberRegistered)
-def _member_registered(connection: Connection, entry: Entry, payload: e.MemberRegistered) -> None:
-    """A new key or new roles replace the old ones; the same again is a repetition."""
-    row = {
-        "member": payload.member,
-        "participant": payload.participant,
-        "roles": _json(list(payload.roles)),
-        "public_key": _json(payload.public_key),
-    }
-    table = t.members.c
-    mine = (table.collaboration == entry.event.collaboration) & (table.member == payload.member)
-    found = connection.execute(select(t.members).where(mine)).mappings().one_or_none()
-    if found is not None:
-        if all(found[name] == value for name, value in row.items()):
-            raise AlreadyRecordedError(ALREADY_RECORDED, type=entry.event.type, subject=entry.event.subject)
-        connection.execute(delete(t.members).where(mine))
-    _add(connection, t.members, entry, row)
-
-
-@_on(e.ContributionAccepted)
-def _contribution_accepted(connection: Connection, entry: Entry, payload: e.ContributionAccepted) -> None:
+@on(ContributionAccepted)
+def _contribution_accepted(connection: Connection, entry: Entry, payload: ContributionAccepted) -> None:
     """Takes the place of an earlier refusal of the same contribution."""
     contribution = payload.receipt.subject
     table = t.contributions.c
@@ -107,30 +112,30 @@ def _contribution_accepted(connection: Connection, entry: Entry, payload: e.Cont
     row |= {"contribution": contribution, "status": "accepted"}
     row["charter_digest"] = payload.receipt.charter_digest
     row["quarantined"] = sum(payload.quarantined_rows.values())
-    _add(connection, t.contributions, entry, row)
+    add(connection, t.contributions, entry, row)
 
 
-@_on(e.ContributionRefused)
-def _contribution_refused(connection: Connection, entry: Entry, payload: e.ContributionRefused) -> None:
+@on(ContributionRefused)
+def _contribution_refused(connection: Connection, entry: Entry, payload: ContributionRefused) -> None:
     """Another reason replaces the last one; the same reason again is a repetition."""
     table = t.contributions.c
     changed = (table.contribution == entry.event.subject) & (table.status == "refused")
     connection.execute(delete(t.contributions).where(changed & (table.code != payload.code)))
     row = payload.model_dump(include={"dataset", "participant", "delivery", "rows", "code"})
     row |= {"contribution": entry.event.subject, "status": "refused", "quarantined": 0}
-    _add(connection, t.contributions, entry, row)
+    add(connection, t.contributions, entry, row)
 
 
-@_on(e.DatasetDeidentified)
-def _dataset_deidentified(connection: Connection, entry: Entry, payload: e.DatasetDeidentified) -> None:
+@on(DatasetDeidentified)
+def _dataset_deidentified(connection: Connection, entry: Entry, payload: DatasetDeidentified) -> None:
     """A table made anew has to pass the gate anew."""
     accepted = _accepted(entry, payload.contribution, payload.dataset)
     _change(connection, entry, payload.contribution, accepted, table_name=payload.table, gate=None)
     _take_back_gate(connection, payload.contribution)
 
 
-@_on(e.GatePassed)
-def _gate_passed(connection: Connection, entry: Entry, payload: e.GatePassed) -> None:
+@on(GatePassed)
+def _gate_passed(connection: Connection, entry: Entry, payload: GatePassed) -> None:
     """The newest accepted contribution counts: running the gate of an older one again brings nothing back."""
     _judge(connection, entry, payload, "passed")
     table, accepted = t.datasets.c, t.contributions.c
@@ -145,76 +150,70 @@ def _gate_passed(connection: Connection, entry: Entry, payload: e.GatePassed) ->
         "contribution": payload.contribution,
         "table_name": payload.table,
     }
-    _add(connection, t.datasets, entry, row)
+    add(connection, t.datasets, entry, row)
 
 
-@_on(e.GateFailed)
-def _gate_failed(connection: Connection, entry: Entry, payload: e.GateFailed) -> None:
+@on(GateFailed)
+def _gate_failed(connection: Connection, entry: Entry, payload: GateFailed) -> None:
     _judge(connection, entry, payload, "failed")
     _take_back_gate(connection, payload.contribution)
 
 
-@_on(e.RoomRefreshed)
-def _room_refreshed(connection: Connection, entry: Entry, payload: e.RoomRefreshed) -> None:
+@on(RoomRefreshed)
+def _room_refreshed(connection: Connection, entry: Entry, payload: RoomRefreshed) -> None:
     """Its receipt is all there is to show."""
 
 
-@_on(e.RequestSubmitted)
-def _request_submitted(connection: Connection, entry: Entry, payload: e.RequestSubmitted) -> None:
-    row = payload.model_dump(include={"template", "purpose", "requester", "participant"})
-    row |= {"request": entry.event.subject, "parameters": _json(dict(payload.parameters))}
-    _add(connection, t.requests, entry, row | {"status": "submitted", "updated_seq": entry.seq})
-
-
-@_on(e.RequestDecided)
-def _request_decided(connection: Connection, entry: Entry, payload: e.RequestDecided) -> None:
+@on(RequestDecided)
+def _request_decided(connection: Connection, entry: Entry, payload: RequestDecided) -> None:
     to = "permitted" if payload.allowed else "denied"
     _move(connection, entry, entry.event.subject, to, {"submitted"}, payload.code)
 
 
-@_on(e.ComputationRun)
-def _computation_run(connection: Connection, entry: Entry, payload: e.ComputationRun) -> None:
+@on(ComputationRun)
+def _computation_run(connection: Connection, entry: Entry, payload: ComputationRun) -> None:
     _move(connection, entry, payload.request, "computed", {"permitted", "computed", "protected", "withheld"})
 
 
-@_on(e.OutputGenerated)
-def _output_generated(connection: Connection, entry: Entry, payload: e.OutputGenerated) -> None:
+@on(OutputGenerated)
+def _output_generated(connection: Connection, entry: Entry, payload: OutputGenerated) -> None:
     _move(connection, entry, payload.request, "protected", {"computed", "protected"})
 
 
-@_on(e.OutputWithheld)
-def _output_withheld(connection: Connection, entry: Entry, payload: e.OutputWithheld) -> None:
+@on(OutputWithheld)
+def _output_withheld(connection: Connection, entry: Entry, payload: OutputWithheld) -> None:
     _move(
         connection, entry, payload.request, "withheld", {"permitted", "computed", "protected"}, payload.code
     )
 
 
-@_on(e.OutputReleased)
-def _output_released(connection: Connection, entry: Entry, payload: e.OutputReleased) -> None:
+@on(OutputReleased)
+def _output_released(connection: Connection, entry: Entry, payload: OutputReleased) -> None:
     row = payload.model_dump(include={"request", "release", "template", "purpose"})
-    row |= {"receivers": _json(list(payload.receivers)), "expires_at": e.timestamp(payload.expires_at)}
-    _add(connection, t.releases, entry, row)
+    row |= {"receivers": json_text(list(payload.receivers)), "expires_at": timestamp(payload.expires_at)}
+    add(connection, t.releases, entry, row | {"recalled": False})
     _move(connection, entry, payload.request, "released", {"protected"})
 
 
-@_on(e.OutputAccessed)
-def _output_accessed(connection: Connection, entry: Entry, payload: e.OutputAccessed) -> None:
-    _add(connection, t.accesses, entry, payload.model_dump() | {"granted": True})
+@on(OutputAccessed)
+def _output_accessed(connection: Connection, entry: Entry, payload: OutputAccessed) -> None:
+    add(connection, t.accesses, entry, payload.model_dump() | {"granted": True})
 
 
-@_on(e.AccessDenied)
-def _access_denied(connection: Connection, entry: Entry, payload: e.AccessDenied) -> None:
-    _add(connection, t.accesses, entry, payload.model_dump() | {"granted": False})
+@on(AccessDenied)
+def _access_denied(connection: Connection, entry: Entry, payload: AccessDenied) -> None:
+    add(connection, t.accesses, entry, payload.model_dump() | {"granted": False})
 
 
-@_on(e.StageFailed)
-def _stage_failed(connection: Connection, entry: Entry, payload: e.StageFailed) -> None:
+@on(StageFailed)
+def _stage_failed(connection: Connection, entry: Entry, payload: StageFailed) -> None:
     """A failure changes no state: the step may be run again."""
 
 
-def _add(connection: Connection, table: Table, entry: Entry, row: Mapping[str, Any]) -> None:
+def add(connection: Connection, table: Table, entry: Entry, row: Mapping[str, Any]) -> None:
+    """Insert `row` with the event's collaboration and number."""
     place = {"collaboration": entry.event.collaboration, "seq": entry.seq}
-    connection.execute(insert(table), place | dict(row))
+    add_rows(connection, table, [place | dict(row)])
 
 
 def _accepted(entry: Entry, contribution: str, dataset: str) -> ColumnElement[bool]:
@@ -227,7 +226,7 @@ def _accepted(entry: Entry, contribution: str, dataset: str) -> ColumnElement[bo
     )
 
 
-def _judge(connection: Connection, entry: Entry, payload: e.GatePassed | e.GateFailed, verdict: str) -> None:
+def _judge(connection: Connection, entry: Entry, payload: GatePassed | GateFailed, verdict: str) -> None:
     """A gate judges the table that de-identification made, no other."""
     judged = _accepted(entry, payload.contribution, payload.dataset)
     judged &= t.contributions.c.table_name == payload.table
@@ -268,5 +267,6 @@ def _change(
         raise OutOfOrderError(OUT_OF_ORDER, type=entry.event.type, subject=contribution, state=state)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """How tables spell lists and objects."""
     return canonical_json(value).decode()

@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from orchestration.audit import merkle
 from orchestration.audit import tables as t
-from orchestration.audit.events import Handover, Stage
 from orchestration.audit.log import BROKEN_EVENT, BROKEN_TREE, AuditLog, LoggedEvent
+from orchestration.audit.vocabulary import Handover, Stage
 from orchestration.errors import IntegrityError, Reason, ReceiptError
 
 MISSING = Reason(
@@ -89,7 +89,7 @@ def logged_receipt(log: AuditLog, receipt_id: str) -> LoggedEvent:
     if logged.receipt_id != receipt_id or not isinstance(logged.event.payload, Handover):
         raise IntegrityError(BROKEN_EVENT, seq=seq)
     size = log.size
-    leaf = merkle.leaf_hash(logged.leaf)
+    leaf = merkle.leaf_hash(logged.commitment)
     if not merkle.verify_inclusion(leaf, seq, size, log.inclusion_proof(seq, size), log.root(size)):
         raise IntegrityError(BROKEN_TREE, seq=seq)
     return logged

@@ -1,4 +1,4 @@
-"""The control plane's tables: the log itself, and the projections that can be rebuilt from it.
+"""Tables of the log itself, and of data on its way through the house; the latter can be rebuilt from it.
 
 Belongs here: columns, keys and uniqueness. Must not be here: statements. The unique constraints make a
 step that is run twice count once. Identifiers, counts, codes and digests only; never a value of a row.
@@ -22,33 +22,39 @@ from sqlalchemy import (
 metadata = MetaData()
 
 # An INTEGER primary key is SQLite's own row number: no second index to write.
-_Number = BigInteger().with_variant(Integer, "sqlite")
+Number = BigInteger().with_variant(Integer, "sqlite")
 
 events = Table(
     "events",
     metadata,
-    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("seq", Number, primary_key=True, autoincrement=False),
     Column("type", Text, nullable=False),
     Column("collaboration", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("time", Text, nullable=False),
     Column("receipt_id", Text, nullable=False, comment="Hex RFC 6962 hash of the leaf."),
-    Column("leaf", LargeBinary, nullable=False, comment="Canonical JSON of the event."),
+    Column(
+        "salt",
+        LargeBinary,
+        nullable=False,
+        comment="32 random bytes of the leaf's commitment.",
+    ),
+    Column("content", LargeBinary, nullable=False, comment="Canonical JSON of the event."),
     Index("events_by_subject", "subject"),
 )
 
 nodes = Table(
     "nodes",
     metadata,
-    Column("position", _Number, primary_key=True, autoincrement=False),
+    Column("position", Number, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False),
 )
 
 lineage = Table(
     "lineage",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("seq", _Number, nullable=False, index=True, comment="Event it was stored with."),
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("seq", Number, nullable=False, index=True, comment="Event it was stored with."),
     Column("run_id", Text, nullable=False, index=True),
     Column("event", Text, nullable=False, comment="OpenLineage event, canonical JSON."),
 )
@@ -56,29 +62,17 @@ lineage = Table(
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("size", _Number, primary_key=True, autoincrement=False),
+    Column("size", Number, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False, comment="Signed note, C2SP tlog-checkpoint."),
 )
 
-charters = Table(
-    "charters",
+cosignatures = Table(
+    "cosignatures",
     metadata,
-    Column("collaboration", Text, primary_key=True),
-    Column("digest", Text, primary_key=True),
-    Column("title", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("seq", _Number, nullable=False),
-)
-
-members = Table(
-    "members",
-    metadata,
-    Column("collaboration", Text, primary_key=True),
-    Column("member", Text, primary_key=True),
-    Column("participant", Text, nullable=False),
-    Column("roles", Text, nullable=False, comment="JSON array."),
-    Column("public_key", Text, nullable=False, comment="JSON object."),
-    Column("seq", _Number, nullable=False),
+    Column("size", Number, primary_key=True, autoincrement=False, comment="Of the checkpoint."),
+    Column("participant", Text, primary_key=True, comment="Whose witness it is."),
+    Column("collaboration", Text, primary_key=True, comment="Whose charter names it as witness."),
+    Column("line", Text, nullable=False, comment="Signature line, C2SP tlog-cosignature."),
 )
 
 contributions = Table(
@@ -97,7 +91,7 @@ contributions = Table(
     Column("charter_digest", Text, comment="Only of accepted ones: the terms it was given under."),
     Column("table_name", Text, comment="De-identified table, once made."),
     Column("gate", Text, comment="passed | failed, once judged."),
-    Column("seq", _Number, nullable=False),
+    Column("seq", Number, nullable=False),
     UniqueConstraint(
         "collaboration", "dataset", "charter_digest", "source_digest", name="contribution_accepted_once"
     ),
@@ -110,7 +104,7 @@ datasets = Table(
     Column("dataset", Text, primary_key=True),
     Column("contribution", Text, nullable=False, comment="The one whose gate passed last."),
     Column("table_name", Text, nullable=False),
-    Column("seq", _Number, nullable=False),
+    Column("seq", Number, nullable=False),
 )
 
 requests = Table(
@@ -130,8 +124,10 @@ requests = Table(
         comment="submitted|permitted|denied|computed|protected|released|withheld",
     ),
     Column("code", Text, comment="Why it was denied or withheld."),
-    Column("seq", _Number, nullable=False, comment="When it was submitted."),
-    Column("updated_seq", _Number, nullable=False),
+    Column("datasets", Text, nullable=False, comment="JSON array: datasets whose rows the answer reads."),
+    Column("approval", Text, comment="Decision right that must approve it."),
+    Column("seq", Number, nullable=False, comment="When it was submitted."),
+    Column("updated_seq", Number, nullable=False),
 )
 
 releases = Table(
@@ -144,13 +140,14 @@ releases = Table(
     Column("purpose", Text, nullable=False),
     Column("receivers", Text, nullable=False, comment="JSON array of participants."),
     Column("expires_at", Text, nullable=False, comment="As `events.timestamp` writes it: sorts by time."),
-    Column("seq", _Number, nullable=False),
+    Column("recalled", Boolean, nullable=False),
+    Column("seq", Number, nullable=False),
 )
 
 accesses = Table(
     "accesses",
     metadata,
-    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("seq", Number, primary_key=True, autoincrement=False),
     Column("collaboration", Text, nullable=False),
     Column("release", Text, nullable=False),
     Column("member", Text, nullable=False),
@@ -167,8 +164,8 @@ receipts = Table(
     Column("stage", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("revoked", Boolean, nullable=False, comment="Taken back: proves what was, opens nothing."),
-    Column("seq", _Number, nullable=False),
+    Column("seq", Number, nullable=False),
     Index("receipts_by_subject", "subject", "stage"),
 )
 
-PROJECTIONS = (charters, members, contributions, datasets, requests, releases, accesses, receipts)
+PROJECTIONS = (contributions, datasets, requests, releases, accesses, receipts)

@@ -1,19 +1,20 @@
 """Rules between clauses: every reference resolves, and no clause contradicts another.
 
 Belongs here: rules over a document whose shape is already right, as a tuple of plain functions. Every rule
-reports all it finds. Must not be here: shape (`model`), rules inside one dataset (`field_checks`), what
-enforces a clause (`enforcement`).
+reports all it finds. Must not be here: shape (`model`), rules inside one dataset (`field_checks`), rules
+about who governs (`governance_checks`), what enforces a clause (`enforcement`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import get_args
 
 from orchestration.charter.entities import ENTITIES, UNIT
-from orchestration.charter.field_checks import Finding, Names, check_fields
+from orchestration.charter.field_checks import check_fields
 from orchestration.charter.fields import Pseudonymize
-from orchestration.charter.mistakes import did_you_mean
+from orchestration.charter.findings import Finding, Names, unknown_names
+from orchestration.charter.governance_checks import GOVERNANCE_CHECKS
 from orchestration.charter.model import Charter, LawfulBasis, Role
 
 # Roles one member may not hold together: nobody audits, reviews or operates upon their own work.
@@ -22,17 +23,9 @@ _APART: tuple[tuple[Role, Role, str], ...] = (
     ("operator", "reviewer", "who runs the house may not approve what runs"),
     ("analyst", "reviewer", "nobody approves their own request"),
     ("analyst", "auditor", "nobody audits their own request"),
+    ("service", "steward", "a machine signs nothing for its organization"),
+    ("service", "reviewer", "a machine approves nothing"),
 )
-
-
-def _unknown(
-    at: Names, kind: str, names: Iterable[str], known: Iterable[str], needs: Names
-) -> Iterator[Finding]:
-    known = tuple(known)
-    for name in names:
-        if name not in known:
-            message = f"There is no {kind} '{name}'.{did_you_mean(name, known)}"
-            yield Finding(at, message, known, needs)
 
 
 def _dates(charter: Charter) -> Iterator[Finding]:
@@ -72,10 +65,10 @@ def _datasets(charter: Charter) -> Iterator[Finding]:
     purposes = [purpose.id for purpose in charter.purposes]
     for dataset in charter.datasets:
         at: Names = ("datasets", dataset.id)
-        yield from _unknown(
+        yield from unknown_names(
             (*at, "participant"), "participant", [dataset.participant], participants, ("participants",)
         )
-        yield from _unknown((*at, "purposes"), "purpose", dataset.purposes, purposes, ("purposes",))
+        yield from unknown_names((*at, "purposes"), "purpose", dataset.purposes, purposes, ("purposes",))
         yield from check_fields(charter, dataset, at)
         personal = ENTITIES[dataset.entity].privacy_unit
         if personal != (dataset.classification == "personal"):
@@ -112,9 +105,9 @@ def _computations(charter: Charter) -> Iterator[Finding]:
     purposes = [purpose.id for purpose in charter.purposes]
     for computation in charter.computations:
         at: Names = ("computations", computation.template)
-        yield from _unknown((*at, "purposes"), "purpose", computation.purposes, purposes, ("purposes",))
+        yield from unknown_names((*at, "purposes"), "purpose", computation.purposes, purposes, ("purposes",))
         for key, named in (("requesters", computation.requesters), ("receivers", computation.receivers)):
-            yield from _unknown((*at, key), "participant", named, participants, ("participants",))
+            yield from unknown_names((*at, key), "participant", named, participants, ("participants",))
 
 
 def _thresholds(charter: Charter) -> Iterator[Finding]:
@@ -142,17 +135,6 @@ def _prohibitions(charter: Charter) -> Iterator[Finding]:
                 yield Finding((*at, "templates"), message)
 
 
-def _decisions(charter: Charter) -> Iterator[Finding]:
-    participants = [participant.id for participant in charter.participants]
-    for right in charter.decision_rights:
-        at: Names = ("decision_rights", right.id)
-        yield from _unknown((*at, "deciders"), "participant", right.deciders, participants, ("participants",))
-        deciders = len(set(right.deciders))
-        if right.quorum > deciders:
-            message = f"A quorum of {right.quorum} cannot be reached by {deciders}."
-            yield Finding((*at, "quorum"), message, (f"1 to {deciders}",))
-
-
 def _retention(charter: Charter) -> Iterator[Finding]:
     valid, kept = charter.access.release_valid_days, charter.retention.releases_days
     if valid > kept:
@@ -170,7 +152,7 @@ def _duties(charter: Charter) -> Iterator[Finding]:
     ]
     for duty in charter.human_duties:
         at: Names = ("human_duties", duty.id, "owner")
-        yield from _unknown(at, "participant or member", [duty.owner], owners, ("participants",))
+        yield from unknown_names(at, "participant or member", [duty.owner], owners, ("participants",))
 
 
 CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
@@ -181,9 +163,9 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _computations,
     _thresholds,
     _prohibitions,
-    _decisions,
     _retention,
     _duties,
+    *GOVERNANCE_CHECKS,
 )
 
 
@@ -193,5 +175,5 @@ def check(charter: Charter, templates: Collection[str] | None = None) -> tuple[F
     if templates is not None:
         for computation in charter.computations:
             at: Names = ("computations", computation.template, "template")
-            findings += _unknown(at, "template", [computation.template], templates, ())
+            findings += unknown_names(at, "template", [computation.template], templates, ())
     return tuple(findings)

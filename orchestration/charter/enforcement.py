@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.charter.enforcement_rules import LABELS, PACKAGES, RULES
-from orchestration.charter.field_checks import Finding, Names
+from orchestration.charter.enforcement_rules import LABELS, PACKAGES, RULES, Rule
+from orchestration.charter.findings import Finding, Names
 from orchestration.charter.mistakes import UNENFORCED
 from orchestration.charter.model import Charter
 from orchestration.charter.naming import name_of
@@ -48,7 +48,7 @@ def enforcement(charter: Charter) -> tuple[Enforcement, ...]:
 
 def _enforcements(charter: Charter) -> Iterator[Enforcement]:
     for rule in RULES:
-        for names, value in _matching(charter.document, tuple(rule.clause.split("."))):
+        for names, value in _clauses(charter, rule):
             duty = None if rule.stages else _duty(charter, names)
             yield Enforcement(
                 section=rule.section,
@@ -70,13 +70,11 @@ def unenforced(charter: Charter) -> Iterator[Finding]:
             yield Finding(names, "No code and nobody enforces this clause.", _AS_DUTY)
     for rule in RULES:
         if not rule.stages:
-            for names, _ in _matching(charter.document, tuple(rule.clause.split("."))):
+            for names, _ in _clauses(charter, rule):
                 if _duty(charter, names) is None:
                     message = "No code enforces this clause: name it in a human duty, with an owner."
                     yield Finding(names, message, _AS_DUTY, needs=("human_duties",))
-    clauses = {
-        names for rule in RULES for names, _ in _matching(charter.document, tuple(rule.clause.split(".")))
-    }
+    clauses = {names for rule in RULES for names, _ in _clauses(charter, rule)}
     for duty in charter.human_duties:
         for path in duty.clauses:
             wanted = tuple(path.split("."))
@@ -107,6 +105,12 @@ def _covers(wanted: Names, names: Names) -> bool:
     return len(wanted) <= len(names) and all(
         each in ("*", name) for each, name in zip(wanted, names, strict=False)
     )
+
+
+def _clauses(charter: Charter, rule: Rule) -> Iterator[tuple[Names, Any]]:
+    """The clauses of the charter that the rule is about, with their values."""
+    pattern = tuple(rule.clause.split("."))
+    return (found for found in _matching(charter.document, pattern) if rule.when(found[1]))
 
 
 def _matching(value: Any, pattern: Names, names: Names = ()) -> Iterator[tuple[Names, Any]]:

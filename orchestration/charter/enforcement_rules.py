@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from orchestration.charter.enforcement_wording import (
     access_detail,
+    checklist_item,
     computation,
     decision,
     field,
@@ -21,21 +22,45 @@ from orchestration.charter.enforcement_wording import (
     lawful_basis,
     licence,
     listed,
+    maturity,
     member,
+    onboarding_item,
+    panel,
     prohibition,
     purpose,
+    remedies,
+    responsibility,
+    term,
+    witnesses,
 )
+from orchestration.charter.model import Role
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+def _asked_by_the_house(right: dict[str, Any]) -> bool:
+    return bool(right["matters"])
+
+
+def _left_to_people(right: dict[str, Any]) -> bool:
+    return not right["matters"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`leaves` of every clause that matches `clause` are kept by `stages`; no stage: by people."""
+    """`leaves` of every clause that matches `clause` are kept by `stages`; no stage: by people.
+
+    `when` tells two kinds of one clause apart: of its rules, exactly one holds for any value.
+    """
 
     section: str
     clause: str
     leaves: tuple[str, ...]
     stages: tuple[str, ...]
     states: Callable[[Any], str]
+    when: Callable[[Any], bool] = _always
 
 
 # Where each stage lives. A test holds the packages against the tree.
@@ -49,6 +74,7 @@ PACKAGES = {
     "insight": "orchestration/output",
     "opening": "orchestration/participants",
     "members": "orchestration/participants",
+    "approvals": "orchestration/participants",
     "room": "orchestration/engine",
     "log": "orchestration/audit",
     "lineage": "orchestration/audit",
@@ -66,6 +92,12 @@ OUTPUT = "Output limits"
 AUDIT = "Audit procedures"
 
 _OWN = ("",)  # the clause is itself the leaf
+_ITEM = ("id", "text", "required")
+_PANEL = ("members", "quorum", "term_until")
+_RIGHT = (
+    *("id", "decision", "matters", "deciders", "quorum", "rule", "body", "beneficiaries_abstain"),
+    *("ethics_for", "expires_hours", "escalate_hours", "escalate_to"),
+)
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -97,6 +129,8 @@ RULES: tuple[Rule, ...] = (
         ("charter check", "protected"),
         lambda unit: f"Thresholds count each {unit} once; its pseudonym has one domain.",
     ),
+    Rule(TERM, "maturity", _OWN, ("charter check", "approvals", "opening"), maturity),
+    Rule(PARTICIPANTS, "eligibility.*", _ITEM, ("members",), checklist_item),
     Rule(
         PARTICIPANTS,
         "participants.*.members.*",
@@ -105,6 +139,15 @@ RULES: tuple[Rule, ...] = (
         member,
     ),
     Rule(PARTICIPANTS, "participants.*.responsibilities", _OWN, (), listed),
+    Rule(
+        PARTICIPANTS,
+        "responsibilities.*",
+        ("id", "duty", "accountable", "responsible", "consulted", "informed"),
+        (),
+        responsibility,
+    ),
+    Rule(PARTICIPANTS, "terms.*", ("id", "title"), ("request", "opening"), term),
+    Rule(PARTICIPANTS, "terms.*.text", _OWN, (), str),
     Rule(
         DATA,
         "datasets.*",
@@ -160,6 +203,14 @@ RULES: tuple[Rule, ...] = (
         ("contribution", "deidentified"),
         field,
     ),
+    Rule(DATA, "datasets.*.onboarding.*", _ITEM, ("contribution",), onboarding_item),
+    Rule(
+        DATA,
+        "datasets.*.attestation_days",
+        _OWN,
+        ("contribution",),
+        lambda n: f"What its checklist asks for, if there is one, is attested anew after {n} days.",
+    ),
     Rule(
         DATA,
         "datasets.*.lawful_basis",
@@ -187,11 +238,22 @@ RULES: tuple[Rule, ...] = (
     Rule(
         COMPUTATIONS, "computations.*.threshold", _OWN, ("protected",), lambda n: f"Its cells need {n} units."
     ),
-    Rule(DECISIONS, "decision_rights.*", ("id", "decision", "deciders", "quorum"), (), decision),
+    Rule(
+        COMPUTATIONS,
+        "computations.*.approval",
+        _OWN,
+        ("approvals",),
+        lambda right: f"Each request waits until it is approved under '{right}'.",
+    ),
+    Rule(DECISIONS, "decision_rights.*", _RIGHT, ("approvals",), decision, when=_asked_by_the_house),
+    Rule(DECISIONS, "decision_rights.*", _RIGHT, (), decision, when=_left_to_people),
+    Rule(DECISIONS, "review_body", _PANEL, ("approvals",), panel),
+    Rule(DECISIONS, "ethics_panel", _PANEL, ("approvals",), panel),
+    Rule(DECISIONS, "remedies", _OWN, ("approvals",), remedies),
     Rule(
         ACCESS,
         "access.detail",
-        ("operator", "steward", "analyst", "reviewer", "auditor", "executive"),
+        get_args(Role),
         ("opening",),
         access_detail,
     ),
@@ -201,6 +263,20 @@ RULES: tuple[Rule, ...] = (
         _OWN,
         ("insight", "opening"),
         lambda n: f"A release opens for {n} days, then never again.",
+    ),
+    Rule(
+        ACCESS,
+        "access.grant_days",
+        _OWN,
+        ("members",),
+        lambda n: f"A role is given for at most {n} days; then it is renewed or ends.",
+    ),
+    Rule(
+        ACCESS,
+        "access.emergency_hours",
+        _OWN,
+        ("members",),
+        lambda n: f"An emergency grant lasts at most {n} hours and is reviewed after.",
     ),
     Rule(
         RETENTION,
@@ -243,13 +319,20 @@ RULES: tuple[Rule, ...] = (
         lambda on: "Opening needs a written reason." if on else "Opening needs no written reason.",
     ),
     Rule(AUDIT, "audit.lineage", _OWN, ("lineage",), lambda _: "Every stage writes lineage events."),
+    Rule(
+        AUDIT,
+        "audit.access_review_days",
+        _OWN,
+        ("members",),
+        lambda n: f"Every {n} days each grant is attested anew, or it ends.",
+    ),
+    Rule(AUDIT, "audit.witnesses", ("participants", "quorum"), ("log",), witnesses),
     Rule(AUDIT, "audit.review_days", _OWN, (), lambda n: f"Log and accesses are reviewed every {n} days."),
 )
 
 # Words for people, which promise nothing; and the duties, which are the enforcement of other clauses.
 LABELS = (
-    "title",
-    "objectives",
+    *("title", "objectives", "intended_outcomes"),
     *(
         "participants.*.id",
         "participants.*.name",

@@ -51,7 +51,71 @@ def computation(clause: dict[str, Any]) -> str:
 
 
 def decision(clause: dict[str, Any]) -> str:
-    return f"{clause['decision'].rstrip('.')}: {clause['quorum']} of {_words(clause['deciders'])} must agree."
+    parts = [f"{clause['decision'].rstrip('.')}: {voters(clause)}"]
+    if clause["beneficiaries_abstain"]:
+        parts.append("who alone receives the result abstains")
+    if clause["ethics_for"]:
+        parts.append(f"for {_words(clause['ethics_for'])} data the ethics panel too")
+    if clause["matters"]:
+        parts.append(f"expires after {clause['expires_hours']} hours")
+    if clause["matters"] and "escalate_to" in clause:
+        parts.append(f"after {clause['escalate_hours']} hours {clause['escalate_to']} is told")
+    return "; ".join(parts) + "."
+
+
+def voters(clause: dict[str, Any]) -> str:
+    """Who must agree, of a decision right."""
+    if clause["body"] == "review_body":
+        return "the review body"
+    named = _words(clause["deciders"]) or "all participants"
+    if clause["rule"] == "unanimity":
+        return f"{named}, all of them"
+    if clause["rule"] == "affected":
+        return f"everyone whose data is read, and at least {clause['quorum']} of {named}"
+    return f"{clause['quorum']} of {named} must agree"
+
+
+def panel(clause: dict[str, Any]) -> str:
+    until = f", until {clause['term_until']}" if "term_until" in clause else ""
+    return f"{clause['quorum']} of {_words(clause['members'])} must agree{until}."
+
+
+def remedies(names: list[str]) -> str:
+    return f"A dispute may ask for {_words(names)}, and for nothing else."
+
+
+def maturity(level: str) -> str:
+    return {
+        "manual_approvals": "Manual approvals: people approve every request.",
+        "automatic_checks": "Automatic checks: rules decide, and people only where a right says so.",
+        "formal_audit": "Formal audit: a release opens for a written reason, once witnesses saw it logged.",
+        "private_computation": "Private computation: every answer is protected by differential privacy.",
+    }[level]
+
+
+def checklist_item(clause: dict[str, Any]) -> str:
+    needed = "Nobody joins without evidence" if clause["required"] else "Evidence may be given on joining"
+    return f"{needed}: {clause['text']}"
+
+
+def onboarding_item(clause: dict[str, Any]) -> str:
+    needed = "No delivery without attested evidence" if clause["required"] else "Evidence may be attested"
+    return f"{needed}: {clause['text']}"
+
+
+def responsibility(clause: dict[str, Any]) -> str:
+    return (
+        f"{clause['duty'].rstrip('.')}: {clause['accountable']} answers, {_words(clause['responsible'])} "
+        f"{'does' if len(clause['responsible']) == 1 else 'do'} it."
+    )
+
+
+def term(clause: dict[str, Any]) -> str:
+    return f"'{clause['title']}': every member acknowledges it before it asks or opens."
+
+
+def witnesses(clause: dict[str, Any]) -> str:
+    return f"A checkpoint counts when {clause['quorum']} of {_words(clause['participants'])} signed it too."
 
 
 def access_detail(clause: dict[str, str]) -> str:
@@ -66,7 +130,7 @@ def formats(names: list[str]) -> str:
 def field(clause: dict[str, Any]) -> str:
     """Such as "string of at most 40, required; pseudonymized (household) as unit"."""
     becomes = f" as {clause['as']}" if "as" in clause else ""
-    return f"{clause['type']}{_limits(clause)}; {_technique(clause['technique'])}{becomes}."
+    return f"{clause['type']}{_limits(clause)}; {technique(clause['technique'])}{becomes}."
 
 
 def _limits(clause: dict[str, Any]) -> str:
@@ -85,7 +149,7 @@ def _limits(clause: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def _technique(clause: dict[str, Any]) -> str:
+def technique(clause: dict[str, Any]) -> str:
     match clause:
         case {"kind": "pseudonymize", "domain": domain}:
             return f"pseudonymized ({domain})"

@@ -6,7 +6,6 @@ Must not be here: rules that need another part of the charter (`checks`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
@@ -21,10 +20,9 @@ from orchestration.charter.fields import (
     Pseudonymize,
     TechniqueKind,
 )
+from orchestration.charter.findings import Finding, Names
 from orchestration.charter.mistakes import did_you_mean
 from orchestration.charter.model import Charter, Dataset
-
-Names = tuple[str, ...]
 
 _TECHNIQUES: dict[FieldType, tuple[TechniqueKind, ...]] = {
     "string": ("pass", "drop", "pseudonymize"),
@@ -36,20 +34,6 @@ _TECHNIQUES: dict[FieldType, tuple[TechniqueKind, ...]] = {
 }
 _NUMBERS = ("integer", "decimal")
 _DATES = ("date", "timestamp")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A rule that is broken at `path` (names, not positions).
-
-    `needs` is a part of the document that must have been readable for this to be sure: when the loader had
-    to leave something out there, the finding may be only a consequence, and is not reported.
-    """
-
-    path: Names
-    message: str
-    allowed: tuple[str, ...] = ()
-    needs: Names = ()
 
 
 def check_fields(charter: Charter, dataset: Dataset, path: Names) -> Iterator[Finding]:

@@ -53,6 +53,7 @@ Label = Annotated[
 Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 Day = Annotated[date, Strict()]
+Days = Annotated[Whole, Spec(ge=1, le=36_500)]
 
 
 def _exact(value: object, info: ValidationInfo) -> object:

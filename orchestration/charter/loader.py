@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from orchestration.charter.checks import check
 from orchestration.charter.enforcement import unenforced
-from orchestration.charter.field_checks import Finding, Names
+from orchestration.charter.findings import Finding, Names
 from orchestration.charter.mistakes import UNREADABLE, CharterMistakesError, Mistake, quoted
 from orchestration.charter.model import Charter
 from orchestration.charter.naming import name_of, names_of, value_at
@@ -124,7 +124,9 @@ def _repair(value: Any, shape: Iterable[ShapeMistake], lost: set[Names], replace
             section = str(path[0])
             lost.add((section,))
             replaced.add(section)
-            value[section] = copy.deepcopy(_starter().get(section, []))
+            value.pop(section, None)  # an optional one may simply be absent
+            if section in _starter():
+                value[section] = copy.deepcopy(_starter()[section])
     for mistake in shape:
         if mistake.unknown_key:
             holder = value_at(value, mistake.path[:-1])

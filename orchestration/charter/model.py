@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import Field as Spec
 from pydantic import JsonValue, StringConstraints
@@ -17,13 +17,23 @@ from pydantic import JsonValue, StringConstraints
 from orchestration.charter.entities import EntityName
 from orchestration.charter.fields import Band as Band  # re-exported: one module shows the whole document
 from orchestration.charter.fields import Clamp as Clamp
-from orchestration.charter.fields import Clause, Day, Flag, MemberId, Slug, Text, Whole
+from orchestration.charter.fields import Clause, Day, Days, Flag, MemberId, Slug, Text, Whole
 from orchestration.charter.fields import Drop as Drop
 from orchestration.charter.fields import Field as Field
 from orchestration.charter.fields import Generalize as Generalize
 from orchestration.charter.fields import Pass as Pass
 from orchestration.charter.fields import Pseudonymize as Pseudonymize
 from orchestration.charter.fields import Technique as Technique
+from orchestration.charter.governance import DEFAULT_RIGHT as DEFAULT_RIGHT
+from orchestration.charter.governance import ChecklistItem as ChecklistItem
+from orchestration.charter.governance import DecisionRight as DecisionRight
+from orchestration.charter.governance import Matter as Matter
+from orchestration.charter.governance import Maturity as Maturity
+from orchestration.charter.governance import Panel as Panel
+from orchestration.charter.governance import Remedy as Remedy
+from orchestration.charter.governance import Responsibility as Responsibility
+from orchestration.charter.governance import Term as Term
+from orchestration.charter.governance import Witnesses as Witnesses
 from orchestration.digests import digest_json
 from orchestration.errors import CharterError, Reason
 
@@ -33,7 +43,18 @@ UNKNOWN_NAME = Reason(
     "Use one it names: {known}.",
 )
 
-Role = Literal["operator", "steward", "analyst", "reviewer", "auditor", "executive"]
+Role = Literal[
+    "operator",
+    "owner",
+    "contributor",
+    "analyst",
+    "receiver",
+    "steward",
+    "reviewer",
+    "auditor",
+    "executive",
+    "service",
+]
 Detail = Literal["full", "summary"]
 DatasetClassification = Literal["personal", "commercial", "public"]
 LawfulBasis = Literal[
@@ -47,7 +68,6 @@ LawfulBasis = Literal[
 ]
 OutputFormat = Literal["parquet", "csv", "json", "vega_lite", "png"]
 
-Days = Annotated[Whole, Spec(ge=1, le=36_500)]
 Threshold = Annotated[Whole, Spec(ge=2, le=1_000_000)]
 SpdxId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
 # One path of a clause, such as `retention.releases_days`; `*` stands for any one name.
@@ -106,6 +126,10 @@ class Dataset(Clause):
     max_bytes: Annotated[Whole, Spec(ge=1, le=10**14)]
     threshold: Threshold | None = Spec(None, description="Stricter than the output section, or left out.")
     unique_key: tuple[Slug, ...] = Spec((), description="Attributes that together name a row once.")
+    onboarding: tuple[ChecklistItem, ...] = Spec(
+        (), max_length=100, description="What the contributor attests before the first delivery."
+    )
+    attestation_days: Days = Spec(365, description="An attestation is good for so long.")
     fields: tuple[Field, ...] = Spec(min_length=1, max_length=500)
 
     def field(self, name: str) -> Field | None:
@@ -137,26 +161,22 @@ class Computation(Clause):
     requesters: tuple[Slug, ...] = Spec(min_length=1, description="Participants.")
     receivers: tuple[Slug, ...] = Spec(min_length=1, description="Participants.")
     threshold: Threshold | None = Spec(None, description="Stricter than the output section, or left out.")
-
-
-class DecisionRight(Clause):
-    """Who decides what: `quorum` of `deciders` must agree."""
-
-    id: Slug
-    decision: Text
-    deciders: tuple[Slug, ...] = Spec(min_length=1, description="Participants.")
-    quorum: Annotated[Whole, Spec(ge=1)]
+    approval: Slug | None = Spec(None, description="Decision right that each request waits for.")
 
 
 class RoleDetail(Clause):
     """What each role sees of an insight; a role left out sees nothing."""
 
     operator: Detail | None = None
-    steward: Detail | None = None
+    owner: Detail | None = None
+    contributor: Detail | None = None
     analyst: Detail | None = None
+    receiver: Detail | None = None
+    steward: Detail | None = None
     reviewer: Detail | None = None
     auditor: Detail | None = None
     executive: Detail | None = None
+    service: Detail | None = None
 
 
 class AccessRules(Clause):
@@ -164,6 +184,10 @@ class AccessRules(Clause):
 
     detail: RoleDetail
     release_valid_days: Days = Spec(description="A release cannot be opened after this many days.")
+    grant_days: Days = Spec(365, description="A role is given for at most this many days.")
+    emergency_hours: Annotated[Whole, Spec(ge=1, le=72)] = Spec(
+        4, description="An emergency grant lasts at most this long."
+    )
 
     def detail_for(self, roles: Iterable[Role]) -> Detail | None:
         """The most that any of these roles may see; None: nothing."""
@@ -194,6 +218,8 @@ class AuditProcedures(Clause):
     justification_required: Flag = Spec(description="Opening an insight needs a written reason.")
     lineage: Literal[True] = Spec(description="Every stage writes lineage events; it cannot be switched off.")
     review_days: Days = Spec(description="The auditor reviews log and accesses at least this often.")
+    access_review_days: Days = Spec(90, description="Every grant is attested anew this often, or it ends.")
+    witnesses: Witnesses | None = Spec(None, description="Who watches that the log is never rewritten.")
 
 
 class HumanDuty(Clause):
@@ -205,7 +231,8 @@ class HumanDuty(Clause):
     clauses: tuple[ClausePath, ...] = Spec(min_length=1, description="Paths; * stands for any one name.")
 
 
-Named = TypeVar("Named", Participant, Member, Dataset, Purpose, Computation)
+Named = TypeVar("Named", Participant, Member, Dataset, Purpose, Computation, DecisionRight)
+ALL_REMEDIES: tuple[Remedy, ...] = get_args(Remedy)
 
 
 class Charter(Clause):
@@ -217,13 +244,25 @@ class Charter(Clause):
     effective_from: Day
     effective_until: Day
     privacy_unit: Slug = Spec(description="Whose privacy is protected: household, customer, account.")
+    maturity: Maturity = "automatic_checks"
     objectives: tuple[Text, ...] = Spec(min_length=1)
+    intended_outcomes: tuple[Text, ...] = Spec((), max_length=100)
+    eligibility: tuple[ChecklistItem, ...] = Spec(
+        (), max_length=100, description="What an organization shows before it joins."
+    )
     participants: tuple[Participant, ...] = Spec(min_length=2, max_length=100)
+    responsibilities: tuple[Responsibility, ...] = Spec(
+        (), max_length=100, description="The matrix of who answers for what between the participants."
+    )
+    terms: tuple[Term, ...] = Spec((), max_length=100, description="Every member acknowledges them.")
     datasets: tuple[Dataset, ...] = Spec(min_length=1, max_length=200)
     purposes: tuple[Purpose, ...] = Spec(min_length=1, max_length=100)
     prohibited_uses: tuple[ProhibitedUse, ...] = Spec(min_length=1, max_length=100)
     computations: tuple[Computation, ...] = Spec(min_length=1, max_length=200)
     decision_rights: tuple[DecisionRight, ...] = Spec(min_length=1, max_length=100)
+    review_body: Panel | None = Spec(None, description="Decides disputes, and what rights give to it.")
+    ethics_panel: Panel | None = Spec(None, description="Agrees too when a request reads certain classes.")
+    remedies: tuple[Remedy, ...] = Spec(ALL_REMEDIES, min_length=1, description="What a dispute may end in.")
     access: AccessRules
     retention: Retention
     output: OutputLimits
@@ -263,6 +302,38 @@ class Charter(Clause):
 
     def computation(self, template: str) -> Computation:
         return self._find("computation", template, {each.template: each for each in self.computations})
+
+    def right_for(self, matter: Matter, right_id: str | None = None) -> DecisionRight:
+        """The named right; else the first for that matter; else unanimity of all participants.
+
+        A right that names no deciders comes back with every participant as a decider, unless a panel decides.
+        Raises: CharterError (`charter.unknown_name`) for a right the charter does not name.
+        """
+        if right_id is None:
+            right = next((each for each in self.decision_rights if matter in each.matters), DEFAULT_RIGHT)
+        else:
+            known = {DEFAULT_RIGHT.id: DEFAULT_RIGHT} | {each.id: each for each in self.decision_rights}
+            right = self._find("decision right", right_id, known)
+        if right.deciders or right.body == "review_body":
+            return right
+        return right.model_copy(update={"deciders": tuple(each.id for each in self.participants)})
+
+    def approval_for(self, template: str) -> str | None:
+        """The decision right that requests for this template wait for; None: the charter alone decides.
+
+        Raises: CharterError (`charter.unknown_name`) for a template the charter does not name.
+        """
+        named = self.computation(template).approval
+        if named is None and self.maturity == "manual_approvals":
+            return self.right_for("request").id
+        return named
+
+    @cached_property
+    def terms_digest(self) -> str | None:
+        """What a member acknowledges: the digest of all terms. None: there are none."""
+        if not self.terms:
+            return None
+        return digest_json([term.model_dump(mode="json") for term in self.terms])
 
     def threshold_for(self, template: str, dataset_ids: Iterable[str]) -> int:
         """Fewest privacy units of a shown cell: the strictest of all limits that apply.

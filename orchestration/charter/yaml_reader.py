@@ -177,6 +177,8 @@ def _line(event: Event) -> int:
 def _scalar(event: ScalarEvent) -> Scalar:
     """YAML 1.2 core schema plus ISO dates; what is quoted stays text."""
     text = str(event.value)
+    if event.style == ">":
+        return text.replace("\a", "")  # the parser's own marks of where it folded; YAML has no raw BEL
     if event.style is not None:
         return text
     if text in _WORDS:

@@ -10,9 +10,30 @@ import sys
 
 import typer
 
-from orchestration.cli import audit, charter, contribution, demo, house, insight, lineage
+from orchestration.cli import (
+    agreement,
+    audit,
+    charter,
+    contribution,
+    decisions,
+    demo,
+    disputes,
+    grants,
+    house,
+    insight,
+    keys,
+    lineage,
+    login,
+    members,
+    parties,
+    report,
+    terms,
+)
+from orchestration.cli.can import can
 from orchestration.cli.console import refuse
+from orchestration.cli.record import record
 from orchestration.cli.serve import serve
+from orchestration.cli.witness import witness
 from orchestration.errors import public
 from orchestration.settings import silence_telemetry
 
@@ -23,18 +44,54 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback's text may quote a value
     add_completion=False,
 )
-app.command("init")(house.init)
-app.command("demo")(demo.demo)
-app.add_typer(charter.app, name="charter")
-app.command("contribute")(contribution.contribute)
-app.command("request")(insight.request)
-app.command("run")(contribution.run)
-app.command("open")(insight.open_release)
-app.command("status")(house.status)
-app.add_typer(lineage.app, name="lineage")
-app.add_typer(audit.app, name="audit")
-app.command("serve")(serve)
-app.command("dev")(house.dev)
+
+_HOUSE = "The house"
+app.command("init", rich_help_panel=_HOUSE)(house.init)
+app.command("demo", rich_help_panel=_HOUSE)(demo.demo)
+app.command("status", rich_help_panel=_HOUSE)(house.status)
+app.command("serve", rich_help_panel=_HOUSE)(serve)
+app.command("dev", rich_help_panel=_HOUSE)(house.dev)
+
+_WORK = "Data and insights"
+app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
+app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
+app.command("request", rich_help_panel=_WORK)(insight.request)
+app.command("run", rich_help_panel=_WORK)(contribution.run)
+app.command("open", rich_help_panel=_WORK)(insight.open_release)
+
+_AGREEING = "Agreeing: who takes part, with which keys and roles"
+charter.app.command("propose")(agreement.propose)
+charter.app.command("sign")(agreement.sign)
+charter.app.command("withdraw")(agreement.withdraw)
+charter.app.command("status")(agreement.status)
+charter.app.command("close")(agreement.close)
+app.add_typer(charter.app, name="charter", rich_help_panel=_AGREEING)
+app.add_typer(terms.terms, name="terms", rich_help_panel=_AGREEING)
+app.add_typer(parties.app, name="participant", rich_help_panel=_AGREEING)
+app.add_typer(members.app, name="member", rich_help_panel=_AGREEING)
+app.add_typer(keys.app, name="key", rich_help_panel=_AGREEING)
+app.add_typer(login.app, name="login", rich_help_panel=_AGREEING)
+app.add_typer(grants.grants, name="grant", rich_help_panel=_AGREEING)
+app.command("emergency", rich_help_panel=_AGREEING)(members.emergency)
+app.command("record", rich_help_panel=_AGREEING)(record)
+
+_DECIDING = "Deciding, stopping, objecting"
+app.add_typer(decisions.app, name="decision", rich_help_panel=_DECIDING)
+app.command("approve", rich_help_panel=_DECIDING)(decisions.approve)
+app.command("reject", rich_help_panel=_DECIDING)(decisions.reject)
+app.command("abstain", rich_help_panel=_DECIDING)(decisions.abstain)
+app.command("freeze", rich_help_panel=_DECIDING)(decisions.freeze)
+app.command("thaw", rich_help_panel=_DECIDING)(decisions.thaw)
+app.add_typer(disputes.disputes, name="dispute", rich_help_panel=_DECIDING)
+app.add_typer(disputes.exceptions, name="exception", rich_help_panel=_DECIDING)
+app.add_typer(grants.reviews, name="review", rich_help_panel=_DECIDING)
+
+_CHECKING = "Checking"
+app.command("can", rich_help_panel=_CHECKING)(can)
+app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
+app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)
+app.command("witness", rich_help_panel=_CHECKING)(witness)
+app.add_typer(lineage.app, name="lineage", rich_help_panel=_CHECKING)
 
 
 def main() -> None:

@@ -1,25 +1,35 @@
-"""`glasshouse audit`: read the log, verify all of it, and prove one of its events to somebody else.
+"""`glasshouse audit`: read the log, verify all of it, publish it, and prove parts of it to somebody else.
 
-Must not be here: how anything is verified (`orchestration/audit/`).
+Must not be here: how anything is verified (`orchestration/audit/`), or what is printed (`audit_view`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import JsonValue
-from rich.console import Group, RenderableType
 from rich.text import Text
+from sqlalchemy import select
 
-from orchestration.audit.evidence import Evidence, make_evidence, read_evidence, verify_evidence
-from orchestration.audit.log import LoggedEvent
+from orchestration.audit import checkpoint, tiles, verify_tiles, witnessed
+from orchestration.audit import tables as t
+from orchestration.audit.evidence import make_evidence, read_evidence, verify_evidence
+from orchestration.audit.public_key import read_public_key
+from orchestration.audit.replay import replay
 from orchestration.audit.verify import Verification, verify_log
-from orchestration.cli.console import JsonFlag, emit, table
+from orchestration.audit.view import participant_view, read_view, verify_view, write_view
+from orchestration.audit.vocabulary import now, timestamp
+from orchestration.cli import audit_view as shown
+from orchestration.cli.console import JsonFlag, emit
+from orchestration.cli.options import CollaborationOption, only_collaboration
+from orchestration.digests import canonical_json
+from orchestration.engine.files import write_durably
 from orchestration.errors import ConfigError, IntegrityError, Reason
+from orchestration.participants.state import State
 from orchestration.settings import load_settings
 
 NOTHING_TO_PROVE = Reason(
@@ -29,16 +39,33 @@ NOTHING_TO_PROVE = Reason(
 )
 UNREADABLE_FILE = Reason(
     "audit.unreadable_file",
-    "The file given to {option} cannot be read as JSON text.",
-    "Check the path; a proof is what `glasshouse audit proof SEQ --json` prints.",
+    "The file given to {option} cannot be read as text.",
+    "Check the path, and use the file exactly as `glasshouse` wrote it.",
 )
 NOT_A_KEY = Reason(
     "audit.not_a_key",
-    "The file given to --key holds no Ed25519 public key.",
+    "The file given to {option} holds no Ed25519 public key.",
     "Ask the operator for the public key as a JSON object.",
 )
+NOT_REPLAYED = Reason(
+    "audit.not_replayed",
+    "The events do not make the tables this log shows. First: {first}",
+    "Stop writing to it, keep a copy as evidence, and run `glasshouse audit verify`.",
+)
+UNKNOWN_PARTICIPANT = Reason(
+    "audit.unknown_participant",
+    "The log knows no participant {participant} of {collaboration}.",
+    "Use the id of a participant of the charter.",
+)
+NO_CHARTER = Reason(
+    "audit.no_charter",
+    "No charter of {collaboration} is on record.",
+    "Check the name given to --collaboration.",
+)
 
-app = typer.Typer(help="Read, verify and prove what the log says.", no_args_is_help=True)
+app = typer.Typer(help="Read, verify, publish and prove what the log says.", no_args_is_help=True)
+
+OutOption = Annotated[Path | None, typer.Option(help="Write it to this file.")]
 
 
 @app.command("log")
@@ -55,24 +82,51 @@ def show_log(
     from orchestration.house import House
 
     with House.opened(load_settings()) as house:
-        found = house.log.events(kind, subject, collaboration, after=after, limit=limit, newest_first=True)[
-            ::-1
-        ]
+        found = house.log.events(kind, subject, collaboration, after=after, limit=limit, newest_first=True)
         size = house.log.size
-    emit([_document(logged) for logged in found], lambda: _listing(found, size), as_json=as_json)
+    found.reverse()
+    emit([shown.event_document(each) for each in found], lambda: shown.listing(found, size), as_json=as_json)
 
 
 @app.command()
-def verify(*, as_json: JsonFlag = False) -> None:
-    """Check every event, tree node, checkpoint and table; exit code 4 when anything was changed."""
+def verify(
+    *,
+    published: Annotated[
+        Path | None, typer.Option("--tiles", help="Also compare a published copy, in this folder.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every event, tree node, checkpoint, cosignature and table; exit code 4 when anything changed."""
     from orchestration.house import House
 
     with House.opened(load_settings()) as house:
-        found = verify_log(house.log, house.checkpoints, house.operator.public)
-    emit(_verification_document(found), lambda: _verification(found), as_json=as_json)
-    if as_json and not found.ok:
-        raise typer.Exit(IntegrityError.exit_code)  # the one JSON document is printed already
-    found.require()
+        public_key = house.operator.public
+        found = verify_log(house.log, house.checkpoints, public_key)
+        if published is not None:
+            count, problems = verify_tiles.check(house.log, published, public_key)
+            found = replace(found, counts=(*found.counts, count), problems=found.problems + problems)
+    _report(found, as_json=as_json)
+
+
+@app.command("replay")
+def replay_log(*, as_json: JsonFlag = False) -> None:
+    """Let every event happen again, judged by the same rules, and compare all tables; exit code 4 if not."""
+    from orchestration.house import House
+
+    with House.opened(load_settings()) as house:
+        found = replay(house.log)
+    document: JsonValue = {
+        "ok": found.ok,
+        "events": found.events,
+        "tables": found.tables,
+        "equal": found.equal,
+        "first": found.first,
+    }
+    emit(document, lambda: shown.replayed(found), as_json=as_json)
+    if not found.ok:
+        if as_json:
+            raise typer.Exit(IntegrityError.exit_code)  # the one JSON document is printed already
+        raise IntegrityError(NOT_REPLAYED, first=found.first)
 
 
 @app.command()
@@ -91,107 +145,173 @@ def proof(
     if (seq is None) == (check is None):
         raise ConfigError(NOTHING_TO_PROVE)
     if check is not None and key is not None:
-        public_key = _public_key(key)
+        public_key = public_key_in(key, "--key")
     else:
         with House.opened(load_settings()) as house:
             public_key = house.operator.public
             made = None if seq is None else make_evidence(house.log, house.operator, house.checkpoints, seq)
-    evidence = read_evidence(_text(check, "--check")) if check is not None else made
+    evidence = read_evidence(text_in(check, "--check")) if check is not None else made
     assert evidence is not None  # noqa: S101 - one of the two was given
     verify_evidence(evidence, public_key)
-    emit(
-        evidence.model_dump(mode="json"), lambda: _proof(evidence, checked=check is not None), as_json=as_json
-    )
+    checked = check is not None
+    emit(evidence.model_dump(mode="json"), lambda: shown.proof(evidence, checked=checked), as_json=as_json)
 
 
-def _document(logged: LoggedEvent) -> JsonValue:
-    return {"seq": logged.seq, "receipt": logged.receipt_id, "event": logged.event.model_dump(mode="json")}
+@app.command("tiles")
+def publish(
+    out: Annotated[Path, typer.Argument(help="Folder to bring up to date.")], *, as_json: JsonFlag = False
+) -> None:
+    """Publish the log as C2SP tlog-tiles: hashes and commitments only, for witnesses and other tools."""
+    from orchestration.house import House
 
-
-def _listing(found: Sequence[LoggedEvent], size: int) -> RenderableType:
-    rows: list[tuple[str, ...]] = []
-    day = ""
-    for logged in found:
-        event = logged.event
-        if day != f"{event.time:%Y-%m-%d}":
-            day = f"{event.time:%Y-%m-%d}"
-            rows.append(("", "", day, "", ""))
-        about, by = _short(event.subject, 17), _short(event.actor, 20)
-        rows.append((str(logged.seq), f"{event.time:%H:%M:%S}", event.type, about, by))
-    columns = (("seq", "right"), "UTC", "event", "about", "by")
-    note = f"{len(found)} of {size} events; --json shows them whole."
-    return Group(table(columns, rows), Text(note, style="dim"))
-
-
-def _verification(found: Verification) -> RenderableType:
-    lines = [
-        Text(f"✓ {count}") if count.good == count.total else Text(f"✗ {count}", style="red")
-        for count in found.counts
-    ]
-    lines += [Text(f"  {problem}", style="red") for problem in found.problems]
-    open_events = found.size - found.sealed
-    lines.append(Text(f"tree head {found.root.hex()}", style="dim"))
-    sealed = f"{found.sealed} of {found.size} events are under a signed checkpoint"
-    lines.append(Text(sealed if not open_events else f"{sealed}; the next one covers the rest", style="dim"))
-    return Group(*lines)
-
-
-def _verification_document(found: Verification) -> JsonValue:
-    return {
-        "ok": found.ok,
-        "size": found.size,
-        "sealed": found.sealed,
-        "root": found.root.hex(),
-        "counts": {
-            count.subject: {"good": count.good, "total": count.total, "verdict": count.verdict}
-            for count in found.counts
-        },
-        "problems": [{"where": problem.where, "what": problem.what} for problem in found.problems],
+    with House.opened(load_settings()) as house:
+        checkpoint.make(house.log, house.operator, house.checkpoints)
+        head, written = tiles.export(house.log, out, house.operator.public)
+        vkey = checkpoint.verifier_key(head.origin, checkpoint.ED25519, house.operator.public)
+    document: JsonValue = {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root.hex(),
+        "tiles_written": written,
+        "verifier_key": vkey,
     }
-
-
-def _proof(evidence: Evidence, *, checked: bool) -> RenderableType:
-    event = evidence.event
-    verb = "The proof holds" if checked else "Proven"
     lines = [
-        Text(f"✓ {verb}: event {evidence.seq} stands in the log of {evidence.size} events."),
-        Text(f"  {event['type']} about {_short(str(event['subject']), 40)}"),
-        Text(f"  by {_short(str(event['actor']), 40)} at {event['time']}"),
-        Text(f"  tree head {evidence.root}"),
-        Text(
-            "  inclusion proof, lowest sibling first:" if evidence.proof else "  the event is the whole tree"
-        ),
-        *(Text(f"    {value}") for value in evidence.proof),
-        Text("  checkpoint:"),
-        *(Text(f"    {line}", overflow="fold") for line in evidence.checkpoint.splitlines()),
+        f"✓ {head.size} events are published in {out}; {written} tiles were written.",
+        f"  log {head.origin}",
+        f"  key {vkey}",
     ]
-    if not checked:
-        lines.append(
-            Text("Give it away with --json; others check it with --check FILE --key KEY.", style="dim")
-        )
-    return Group(*lines)
+    emit(document, lambda: Text("\n".join(lines)), as_json=as_json)
 
 
-def _short(text: str, width: int) -> str:
-    """One line of at most `width` characters. Names come from outside: no control characters."""
-    shown = "".join(character if character.isprintable() else "�" for character in text)
-    return shown if len(shown) <= width else f"{shown[: width - 1]}…"
+@app.command()
+def cosign(
+    file: Annotated[Path, typer.Argument(help="What a participant's `glasshouse witness` wrote.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add the cosignature of a participant's witness to the log's checkpoint."""
+    from orchestration.house import House
+
+    note = text_in(file, "FILE")
+    with House.opened(load_settings()) as house:
+        found = witnessed.add_cosignatures(house.log, house.checkpoints, note, now())
+    document: list[JsonValue] = [
+        {
+            "size": each.size,
+            "collaboration": each.collaboration,
+            "participant": each.participant,
+            "member": each.member,
+            "key_id": each.key_id,
+            "at": timestamp(each.at),
+        }
+        for each in found
+    ]
+    emit(document, lambda: shown.cosigned(found), as_json=as_json)
 
 
-def _text(path: Path, option: str) -> str:
-    try:
+@app.command()
+def witnesses(
+    *,
+    collaboration: CollaborationOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many checkpoints, the newest ones.")] = 20,
+    as_json: JsonFlag = False,
+) -> None:
+    """Who cosigned which checkpoint, and whether that is the charter's quorum."""
+    from orchestration.house import House
+
+    with House.opened(load_settings()) as house:
+        chosen = only_collaboration(house, collaboration)
+        with house.log.read() as connection:
+            charter = State(connection, chosen, now()).agreement
+            newest = select(t.checkpoints.c.size).order_by(t.checkpoints.c.size.desc()).limit(limit)
+            sizes: list[int] = list(connection.execute(newest).scalars())
+        if charter is None:
+            raise ConfigError(NO_CHARTER, collaboration=chosen)
+        found = [witnessed.witnessed(house.log, charter, size) for size in sizes]
+    named = charter.audit.witnesses.participants if charter.audit.witnesses else ()
+    quorum = charter.audit.witnesses.quorum if charter.audit.witnesses else 0
+    document: JsonValue = {
+        "witnesses": list(named),
+        "quorum": quorum,
+        "checkpoints": [
+            {"size": each.size, "participants": list(each.participants), "witnessed": each.met}
+            for each in found
+        ],
+    }
+    emit(document, lambda: shown.witnesses(found, named, quorum), as_json=as_json)
+
+
+@app.command("view")
+def make_view(
+    *,
+    participant: Annotated[str, typer.Option("--for", help="Participant whose view it is.")],
+    collaboration: CollaborationOption = None,
+    out: OutOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """What a participant sees of the log: its own events in full, all others as commitments."""
+    from orchestration.house import House
+
+    with House.opened(load_settings()) as house:
+        chosen = only_collaboration(house, collaboration)
+        with house.log.read() as connection:
+            if State(connection, chosen, now()).participant_status(participant) is None:
+                raise ConfigError(UNKNOWN_PARTICIPANT, participant=participant, collaboration=chosen)
+        head = checkpoint.make(house.log, house.operator, house.checkpoints)
+        view = participant_view(house.log, head, chosen, participant)
+    document = write_view(view)
+    file = out or Path(f"{participant}.view.json")
+    if out is not None or not as_json:
+        write_durably(file, canonical_json(document), mode=0o600)
+    emit(document, lambda: shown.view_written(view, str(file)), as_json=as_json)
+
+
+@app.command("check")
+def check_view(
+    file: Annotated[Path, typer.Argument(help="What `glasshouse audit view` wrote.")],
+    *,
+    operator_key: Annotated[
+        Path | None, typer.Option(help="The operator's public key; default: this house's.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check a participant's view: that it is the whole signed log, and its events are the logged ones."""
+    from orchestration.house import House
+
+    if operator_key is not None:
+        public_key = public_key_in(operator_key, "--operator-key")
+    else:
+        with House.opened(load_settings()) as house:
+            public_key = house.operator.public
+    view = read_view(text_in(file, "FILE"))
+    found = verify_view(view, public_key)
+    document: JsonValue = {
+        "ok": True,
+        "participant": view.participant,
+        "size": found.head.size,
+        "root": found.head.root.hex(),
+        "shown": [*sorted(found.own)],
+    }
+    emit(document, lambda: shown.view_checked(view, found), as_json=as_json)
+
+
+def _report(found: Verification, *, as_json: bool) -> None:
+    emit(shown.verification_document(found), lambda: shown.verification(found), as_json=as_json)
+    if as_json and not found.ok:
+        raise typer.Exit(IntegrityError.exit_code)  # the one JSON document is printed already
+    found.require()
+
+
+def text_in(path: Path, option: str) -> str:
+    """Raises: ConfigError `audit.unreadable_file`."""
+    with suppress(OSError, UnicodeDecodeError):
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(UNREADABLE_FILE, option=option) from error
+    raise ConfigError(UNREADABLE_FILE, option=option)
 
 
-def _public_key(path: Path) -> dict[str, Any]:
+def public_key_in(path: Path, option: str) -> dict[str, Any]:
+    """Raises: ConfigError `audit.unreadable_file`, `audit.not_a_key`."""
     try:
-        key: dict[str, Any] = json.loads(_text(path, "--key"))
-        raw = bytes.fromhex(key["keyval"]["public"])
-        usable = isinstance(key["keyid"], str) and key["keytype"] == "ed25519" and len(raw) == 32
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(NOT_A_KEY) from error
-    if not usable:
-        raise ConfigError(NOT_A_KEY)
-    return key
+        return read_public_key(text_in(path, option))
+    except ValueError as error:
+        raise ConfigError(NOT_A_KEY, option=option) from error

@@ -1,4 +1,4 @@
-"""`glasshouse charter`: check an agreement, begin a new one, and help editors write it.
+"""`glasshouse charter`: check an agreement, compare two, begin a new one, and help editors write it.
 
 Must not be here: any rule of a charter (`orchestration/charter/`).
 """
@@ -17,9 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.charter import Charter, CharterMistakesError, Enforcement, enforcement, load_charter
+from orchestration.charter.diff import diff as compare
 from orchestration.charter.loader import STARTER
 from orchestration.charter.mistakes import Mistake
 from orchestration.charter.schema import SCHEMA_NAME, charter_schema, schema_text, write_schema
+from orchestration.charter.segregation import conflicts
+from orchestration.cli.charter_view import changes_document, changes_view, maturity_document, maturity_view
 from orchestration.cli.console import JsonFlag, emit
 from orchestration.digests import canonical_json
 from orchestration.errors import ConfigError, Reason
@@ -57,6 +60,34 @@ def check(
         raise typer.Exit(error.exit_code) from error
     kept = enforcement(charter)
     emit(_charter_document(charter, kept), lambda: _clauses(charter, kept), as_json=as_json)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The charter in force.")],
+    new: Annotated[Path, typer.Argument(help="The version that is proposed.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say in words what a new version makes looser or stricter, and who must sign it."""
+    before, after = load_charter(old), load_charter(new)
+    changes = compare(before, after)
+    emit(
+        changes_document(before, after, changes),
+        lambda: changes_view(before, after, changes),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def maturity(
+    file: Annotated[Path, typer.Argument(help="A charter, such as charters/grocery.yaml.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the four levels of maturity, where this charter stands, and what the next one lacks."""
+    charter = load_charter(file)
+    emit(maturity_document(charter), lambda: maturity_view(charter), as_json=as_json)
 
 
 @app.command()
@@ -124,6 +155,10 @@ def _clauses(charter: Charter, kept: tuple[Enforcement, ...]) -> RenderableType:
                 parts.append(_grid([("fields", note), *fields]))
     parts.append(Text("\nHuman duties", style="bold cyan"))
     parts.append(_grid([(duty.owner, Text(duty.duty)) for duty in charter.human_duties]))
+    notes = conflicts(charter)
+    if notes:
+        parts.append(Text("\nNotes on segregation of duties", style="bold cyan"))
+        parts.append(_grid([(note.path, Text(note.message)) for note in notes]))
     people = sum(1 for each in kept if each.owner)
     parts.append(Text(f"\n{len(kept)} clauses: {len(kept) - people} kept by code, {people} by people."))
     return Group(*parts)
@@ -212,4 +247,5 @@ def _charter_document(charter: Charter, kept: tuple[Enforcement, ...]) -> JsonVa
         "version": charter.version,
         "digest": charter.digest,
         "clauses": clauses,
+        "notes": [{"path": note.path, "message": note.message} for note in conflicts(charter)],
     }

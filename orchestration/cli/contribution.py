@@ -12,15 +12,14 @@ from rich.text import Text
 
 from orchestration.charter.model import Dataset
 from orchestration.cli.console import JsonFlag, emit, err, table
-from orchestration.cli.members import signing_key
 from orchestration.cli.options import CollaborationOption, WhyOption, chosen_charter
 from orchestration.cli.progress import bytes_bar, steps
+from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import OPERATOR, House
 from orchestration.scope.delivery import make_delivery
 from orchestration.scope.manifest import Period
 from orchestration.settings import load_settings
-from orchestration.stages.recorder import Caller
 
 NO_PERIOD = Reason(
     "contribute.no_period",
@@ -48,7 +47,8 @@ def contribute(
     signer: Annotated[
         str | None, typer.Option("--as", help="Steward who signs; default: the participant's own.")
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="Private key of the steward (PEM).")] = None,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
     collaboration: CollaborationOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -59,13 +59,14 @@ def contribute(
         if not file.is_file():
             raise ConfigError(NO_FILE)
         steward = signer or f"{declared.participant}.steward"
+        own = private_key(house, charter.collaboration, steward, key, passphrase_file)
         with bytes_bar(f"Delivering {declared.title}", file.stat().st_size) as advance:
             delivery = make_delivery(
                 file,
                 charter=charter,
                 dataset=declared,
                 signer=steward,
-                key=signing_key(house, charter.collaboration, steward, key),
+                key=own,
                 landing=house.landing(charter.collaboration, declared.participant),
                 period=_period(declared, start, until),
                 provenance=provenance,
@@ -87,6 +88,7 @@ def run(
 ) -> None:
     """Take in what landed, refresh the room, answer what was asked. Exit code 1 when a step was refused."""
     from orchestration.defs.local import LocalRuns
+    from orchestration.stages.recorder import Caller
 
     done = []
     with House.opened(load_settings()) as house:

@@ -1,72 +1,137 @@
-"""Members' keys at the command line: registering public halves, and finding a private half to sign with."""
+"""`glasshouse member` and `emergency`: who acts for an organization, in which roles, until when.
+
+Must not be here: keys (`cli/keys`), single roles (`cli/grants`), or who may enrol whom (`participants/`).
+"""
 
 from __future__ import annotations
 
-import json
+from datetime import timedelta
 from pathlib import Path
+from typing import Annotated, get_args
 
+import typer
+from pydantic import JsonValue
+from rich.text import Text
+
+from orchestration.audit import governance_tables as g
+from orchestration.audit.governance_events import EmergencyOpened
+from orchestration.audit.vocabulary import now
+from orchestration.charter.model import Role
+from orchestration.cli.console import JsonFlag, emit, table
+from orchestration.cli.options import CollaborationOption, LongestOption, current_state, end_of
+from orchestration.cli.pending import new_id
+from orchestration.cli.signing_options import Signing, signed
 from orchestration.errors import ConfigError, Reason
-from orchestration.house import OPERATOR, House
-from orchestration.participants.registry import register_member
-from orchestration.signing import SigningKey
+from orchestration.participants import enrollment
 
-NO_KEY = Reason(
-    "member.no_key",
-    "There is no private key of {member} on this machine.",
-    "Give its file with --key, or sign where the key is.",
-)
-NO_PUBLIC_KEY = Reason(
-    "member.no_public_key",
-    "The folder of keys has no readable public key {member}.json.",
-    "Ask {member} for it: `glasshouse init` writes one beside each key it makes.",
+NO_SUCH_ROLE = Reason(
+    "member.no_such_role",
+    "There is no role {role}.",
+    "Use one of: {known}.",
 )
 
+OTHER_MEMBER = Reason(
+    "member.other_public_file",
+    "That public file is not of {member} but of {other}.",
+    "Use the file that {member} made with `glasshouse key new {member}`.",
+)
 
-def register_members(house: House, folder: Path | None) -> None:
-    """Register every member the charters name, with keys from `folder` or made here.
+MemberArgument = Annotated[str, typer.Argument(help="<participant>.<name>")]
+RoleArgument = Annotated[str, typer.Argument(help=f"One of {', '.join(get_args(Role))}.")]
 
-    Raises: ConfigError (`member.no_public_key`).
-    """
-    for charter in house.charters.values():
-        for member in charter.members:
-            public_key = (
-                _public_key(folder, member.id)
-                if folder is not None
-                else _own_key(house, charter.collaboration, member.id).public
+app = typer.Typer(help="People and services that act for an organization.", no_args_is_help=True)
+
+
+@app.command()
+@signed("Acts for our organization.")
+def enroll(
+    signing: Signing,
+    member: MemberArgument,
+    *,
+    public_key: Annotated[Path, typer.Option(help="The file <member>.json that `key new` wrote.")],
+    until: LongestOption = None,
+    role: Annotated[list[str] | None, typer.Option(help="Default: every role the charter gives.")] = None,
+) -> None:
+    """Vouch for a member of your own organization: its key, and its roles until a day."""
+    with signing.opened() as signatory:
+        roles = tuple(known_role(each) for each in role or [])
+        if not roles:
+            roles = signatory.agreement("the member's roles", "--role").member(member).roles
+        if until is None:
+            longest = signatory.agreement("how long a role may last", "--until").access.grant_days
+            expires = now() + timedelta(days=longest)
+        else:
+            expires = end_of(until)
+        file = enrollment.read_public_file(public_key)
+        if file.member != member:
+            raise ConfigError(OTHER_MEMBER, member=member, other=ascii(file.member[:80]))
+        event = enrollment.enroll_member(
+            signatory.collaboration, signing.member, file, roles, expires, signing.why
+        )
+        signatory.records(event)
+
+
+@app.command()
+@signed("No longer acts for our organization.")
+def retire(signing: Signing, member: MemberArgument) -> None:
+    """Take a member of your own organization off: key and roles end at once."""
+    with signing.opened() as signatory:
+        signatory.records(
+            enrollment.retire_member(signatory.collaboration, signing.member, member, signing.why)
+        )
+
+
+@app.command("list")
+def list_(*, collaboration: CollaborationOption = None, as_json: JsonFlag = False) -> None:
+    """Every member, the roles in force, and until when."""
+    with current_state(collaboration) as state:
+        found: list[dict[str, JsonValue]] = []
+        for row in state.rows(g.members):
+            ends = [grant.expires_at for grant in state.grants(row.member) if grant.in_force(state.at)]
+            found.append(
+                {
+                    "member": row.member,
+                    "status": row.status,
+                    "roles": [*sorted(state.roles(row.member))],
+                    "until": f"{min(ends):%Y-%m-%d}" if ends else None,
+                }
             )
-            register_member(house.log, charter, member.id, public_key, actor=OPERATOR)
+    rows = [
+        [str(m["member"]), str(m["status"]), ", ".join(_names(m["roles"])) or "-", str(m["until"] or "-")]
+        for m in found
+    ]
+    columns = ["Member", "State", "Roles in force", "Until"]
+    emit(
+        list(found),
+        lambda: table(columns, rows) if rows else Text("Nobody is enrolled yet."),
+        as_json=as_json,
+    )
 
 
-def signing_key(house: House, collaboration: str, member: str, file: Path | None) -> SigningKey:
-    """The private key to sign with.
-
-    Raises: ConfigError (`member.no_key`).
-    """
-    path = file or key_file(house, collaboration, member)
-    try:
-        return SigningKey.load(path)
-    except (OSError, ValueError):
-        raise ConfigError(NO_KEY, member=member) from None
-
-
-def key_file(house: House, collaboration: str, member: str) -> Path:
-    return house.member_keys / collaboration / f"{member}.pem"
-
-
-def _own_key(house: House, collaboration: str, member: str) -> SigningKey:
-    path = key_file(house, collaboration, member)
-    if not path.exists():
-        key = SigningKey.generate()
-        key.save(path)
-        path.with_suffix(".json").write_text(json.dumps(key.public, indent=1))
-    return SigningKey.load(path)
+@signed()
+def emergency(
+    signing: Signing,
+    member: MemberArgument,
+    role: RoleArgument,
+    *,
+    hours: Annotated[int, typer.Option(min=1, max=72, help="How long; the charter sets the most.")],
+) -> None:
+    """Lend a role of your organization for hours; each use is logged twice, and all is reviewed after."""
+    with signing.opened() as signatory:
+        grant = new_id("emergency")
+        payload = EmergencyOpened(
+            grant=grant, member=member, role=known_role(role), expires_at=now() + timedelta(hours=hours)
+        )
+        signatory.records(signatory.event(payload, grant))
 
 
-def _public_key(folder: Path, member: str) -> dict[str, object]:
-    try:
-        document = json.loads((folder / f"{member}.json").read_bytes())
-        if isinstance(document, dict) and document.get("keytype") == "ed25519":
-            return document
-    except (OSError, ValueError):
-        pass
-    raise ConfigError(NO_PUBLIC_KEY, member=member)
+def known_role(role: str) -> str:
+    """Raises: ConfigError (`member.no_such_role`)."""
+    known = get_args(Role)
+    if role not in known:
+        raise ConfigError(NO_SUCH_ROLE, role=ascii(role[:40]), known=", ".join(known))
+    return role
+
+
+def _names(names: JsonValue) -> list[str]:
+    return [str(name) for name in names] if isinstance(names, list) else []

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import select
 
+from orchestration.audit import governance_tables
+from orchestration.audit.vocabulary import now
 from orchestration.charter.model import Charter
+from orchestration.digests import digest_bytes
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import House
+from orchestration.participants.state import State
+from orchestration.settings import load_settings
 
 WHICH_COLLABORATION = Reason(
     "house.which_collaboration",
-    "This house serves several collaborations: {known}.",
+    "This house knows several collaborations: {known}.",
     "Say which one with --collaboration.",
+)
+BAD_EVIDENCE = Reason(
+    "checklist.bad_evidence",
+    "Evidence is written ITEM=FILE, with a file that can be read.",
+    "For example: --evidence contract_signed=contract.pdf",
 )
 
 CollaborationOption = Annotated[
@@ -21,6 +36,15 @@ CollaborationOption = Annotated[
 ]
 MemberOption = Annotated[str, typer.Option("--as", help="Member who acts: <participant>.<name>.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason; it is kept in the log.")]
+EvidenceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="ITEM=FILE: only the file's digest is recorded; repeat it."),
+]
+UntilOption = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC): 2027-12-31.")]
+LongestOption = Annotated[
+    datetime | None,
+    typer.Option("--until", formats=["%Y-%m-%d"], help="Last day (UTC); default: the charter's longest."),
+]
 
 
 def chosen_charter(house: House, collaboration: str | None) -> Charter:
@@ -33,3 +57,51 @@ def chosen_charter(house: House, collaboration: str | None) -> Charter:
     if len(house.charters) != 1:
         raise ConfigError(WHICH_COLLABORATION, known=", ".join(house.charters) or "none")
     return next(iter(house.charters.values()))
+
+
+def only_collaboration(house: House, given: str | None) -> str:
+    """The collaboration meant, among those the log knows and the house serves.
+
+    Raises: ConfigError (`house.which_collaboration`).
+    """
+    if given is not None:
+        return given
+    with house.log.read() as connection:
+        query = select(governance_tables.charters.c.collaboration).distinct()
+        proposed: list[str] = list(connection.execute(query).scalars())
+        # Before anything was proposed, the charters folder says what this house is about.
+        known = sorted(proposed) or sorted(house.charters)
+    if len(known) != 1:
+        raise ConfigError(WHICH_COLLABORATION, known=", ".join(known) or "none")
+    return known[0]
+
+
+@contextmanager
+def current_state(collaboration: str | None) -> Iterator[State]:
+    """What the log of this house says now of the collaboration named, or of the only one."""
+    with House.opened(load_settings()) as house:
+        chosen = only_collaboration(house, collaboration)
+        with house.log.read() as connection:
+            yield State(connection, chosen, now())
+
+
+def evidence_digests(given: Iterable[str]) -> dict[str, str]:
+    """`ITEM=FILE` → the item and the digest of the file, which itself stays where it is.
+
+    Raises: ConfigError (`evidence.unreadable`).
+    """
+    found = {}
+    for each in given:
+        item, equals, file = each.partition("=")
+        try:
+            if not item.strip() or not equals:
+                raise ConfigError(BAD_EVIDENCE)
+            found[item.strip()] = digest_bytes(Path(file).read_bytes())
+        except OSError:
+            raise ConfigError(BAD_EVIDENCE) from None
+    return found
+
+
+def end_of(day: datetime | date) -> datetime:
+    """The last moment of a day: `--until` includes the day it names."""
+    return datetime.combine(day, time(23, 59, 59, 999000), tzinfo=UTC)

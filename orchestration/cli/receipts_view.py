@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from orchestration.audit.events import ContributionAccepted, DatasetDeidentified, GatePassed
+from orchestration.audit.stage_events import ContributionAccepted, DatasetDeidentified, GatePassed
 from orchestration.charter.model import Charter
 from orchestration.cli.console import table
 from orchestration.house import House

@@ -1,7 +1,7 @@
 """`glasshouse serve`: the portal on this machine's loopback address, until it is interrupted.
 
-Must not be here: pages (`orchestration/portal/`). There is no option for another address: the portal has no
-users yet, so whoever can reach it can read it.
+Must not be here: pages (`orchestration/portal/`). There is no option for another address: for others, put a
+proxy that ends TLS before it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.console import err
+from orchestration.cli.options import CollaborationOption, only_collaboration
+from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
 from orchestration.errors import Reason, ServiceError
 from orchestration.settings import load_settings
+from orchestration.stages import login
 
 PORT_IN_USE = Reason(
     "serve.port_in_use",
@@ -28,18 +31,38 @@ _HOST = "127.0.0.1"
 
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")] = 8321,
+    *,
+    member: Annotated[
+        str | None, typer.Option("--as", help="Enter as this member, with its key; else sign in there.")
+    ] = None,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    collaboration: CollaborationOption = None,
 ) -> None:
-    """Show overview, lineage and log in the browser (read-only, this machine only)."""
+    """Show overview, governance, lineage and log in the browser (read-only, this machine only)."""
     import uvicorn
 
     from orchestration.house import House
     from orchestration.portal import create_app
+    from orchestration.portal.sessions import Sessions
 
     with House.opened(load_settings()) as house, _listening(port) as listener:
+        sessions = Sessions()
         address = f"http://{_HOST}:{listener.getsockname()[1]}/"
-        err.print(f"Glasshouse portal on [bold]{address}[/]  (read-only; stop with Ctrl-C)")
+        if member is not None:
+            chosen = only_collaboration(house, collaboration)
+            login.enter_with_key(
+                house, chosen, member, private_key(house, chosen, member, key, passphrase_file)
+            )
+            address = f"{address}enter/{sessions.offer(chosen, member)}"
+        err.print(f"Glasshouse portal on [bold]{address}[/]", soft_wrap=True)
+        err.print("[dim]read-only; stop with Ctrl-C[/]")
         config = uvicorn.Config(
-            create_app(house), log_level="warning", access_log=False, server_header=False, lifespan="off"
+            create_app(house, sessions),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
         )
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
             uvicorn.Server(config).run(sockets=[listener])
@@ -52,6 +75,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((_HOST, port))
+            listener.listen()  # the address is printed next, and has to be true by then
         except OSError as error:
             raise ServiceError(PORT_IN_USE, port=port) from error
         yield listener

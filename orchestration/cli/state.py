@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from orchestration.audit import tables
 from orchestration.charter.model import Charter
+from orchestration.cli.waiting import Waiting, waiting_members
 from orchestration.house import House
 from orchestration.stages import landing, refresh
 
@@ -48,18 +49,13 @@ class ReleaseState:
 
 
 @dataclass(frozen=True)
-class Waiting:
-    who: str
-    what: str
-
-
-@dataclass(frozen=True)
 class State:
     """Everything `status` shows."""
 
     collaboration: str
     title: str
     version: int
+    agreement: str
     room: str
     datasets: tuple[DatasetState, ...]
     refused: tuple[RefusedDelivery, ...]
@@ -78,6 +74,10 @@ _OTHER_CHARTER = "given under another charter"
 
 def read_state(house: House, charter: Charter) -> State:
     """The state of one collaboration."""
+    with house.state(charter.collaboration) as now:
+        phase = now.phase
+        status = now.charter_status(charter.digest) or "not proposed yet"
+        members = waiting_members(now)
     due = refresh.due(house, charter)
     room = refresh.current(house, charter)
     datasets = _datasets(house, charter)
@@ -93,12 +93,21 @@ def read_state(house: House, charter: Charter) -> State:
         collaboration=charter.collaboration,
         title=charter.title,
         version=charter.version,
+        agreement=phase if status == "active" else status,
         room=described,
         datasets=datasets,
         refused=refused,
         requests=requests,
         releases=_releases(house, charter),
-        waiting=_waiting(house, charter, datasets, refused, requests, due=bool(due)),
+        # Nothing is delivered, and nothing runs, before the agreement is in force.
+        waiting=(
+            *members,
+            *(
+                _waiting(house, charter, datasets, refused, requests, due=bool(due))
+                if status == "active"
+                else ()
+            ),
+        ),
     )
 
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.charter import Charter, load_charter
+from orchestration.charter import Charter
 from orchestration.computation.template import load_templates
 from orchestration.defs import contributions, insights, names, schedules, sensors, transforms
 from orchestration.defs.resources import HouseResource
 from orchestration.errors import ConfigError
-from orchestration.house import NO_HOUSE
+from orchestration.house import NO_HOUSE, served_charters
 from orchestration.settings import Settings, load_settings
 
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
-    """Definitions of every charter in the charters folder.
+    """Definitions of every charter this house serves: the agreed one, or else the one in its folder.
 
     Raises: ConfigError (`house.not_initialized`) before `glasshouse init` prepared dbt's manifest;
     CharterError when a charter has mistakes.
@@ -29,11 +29,11 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     manifest = settings.dbt_target / "manifest.json"
     if not manifest.is_file():
         raise ConfigError(NO_HOUSE, home=settings.home)
-    charters = [load_charter(path) for path in sorted(settings.charters.glob("*.yaml"))]
+    charters = list(served_charters(settings).values())
     of_charters = [_of_charter(charter, manifest, settings) for charter in charters]
     common = dg.Definitions(
-        jobs=[schedules.checkpoint_job],
-        schedules=[schedules.checkpoint_schedule(charters)],
+        jobs=[schedules.checkpoint_job, schedules.governance_job],
+        schedules=[schedules.checkpoint_schedule(charters), schedules.governance_schedule],
         resources={"house": HouseResource()},
         executor=dg.in_process_executor,
     )

@@ -4,7 +4,7 @@
 
 import dagster as dg
 
-from orchestration.audit.events import OutputReleased
+from orchestration.audit.stage_events import OutputReleased
 from orchestration.charter.model import Charter
 from orchestration.computation.template import Template
 from orchestration.defs.names import GROUP_OUTPUT, requests, shared_tags, template_key

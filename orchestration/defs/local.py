@@ -26,8 +26,9 @@ from orchestration.defs.names import (
 from orchestration.defs.resources import REQUEST_TAG, WORK_TAG
 from orchestration.defs.sensors import run_tags
 from orchestration.house import House
-from orchestration.stages import landing, refresh, request
+from orchestration.stages import governance, landing, refresh, request
 from orchestration.stages.recorder import Caller
+from orchestration.stages.standing import require_standing
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,12 @@ class LocalRuns:
         self._stack.close()
 
     def everything(self, charter: Charter) -> Iterator[Step]:
-        """Take in what landed, refresh the room if that changed it, answer what was asked."""
+        """Take in what landed, refresh the room if that changed it, answer what was asked.
+
+        Raises: PolicyDeniedError while the collaboration does not run.
+        """
+        governance.settle(self._house, charter.collaboration)
+        require_standing(self._house, charter)
         for waiting in landing.sort(self._house, charter, self._caller):
             yield self.intake(charter, waiting)
         if refresh.due(self._house, charter):

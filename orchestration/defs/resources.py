@@ -61,7 +61,7 @@ def public_errors() -> Iterator[None]:
 def caller(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Caller:
     """Dagster has no users and its tags can be written by anybody, so every run acts as the operator.
 
-    Whoever asked stands in the request's own event.
+    Whoever asked stands in the request's own event. The charter's tag can only stop a run, never permit one.
     """
     run = context.run
     started = context.instance.get_run_stats(run.run_id).start_time
@@ -70,4 +70,5 @@ def caller(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) ->
         actor=OPERATOR,
         justification=run.tags.get(REASON_TAG, "Started in Dagster."),
         parent=ParentRun(parent_run_id(run.run_id, moment), f"dagster.{run.job_name}"),
+        charter_digest=run.tags.get(CHARTER_TAG),
     )

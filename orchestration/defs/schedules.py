@@ -1,4 +1,8 @@
-"""What happens by the clock: signing the log's head, and forwarding lineage to whoever listens."""
+"""What happens by the clock: signing the log's head, forwarding lineage, and what time brings about.
+
+Belongs here: how often. Must not be here: what expires, escalates or is reviewed
+(`participants/consequences`).
+"""
 
 # No `from __future__ import annotations`: Dagster checks the context's annotation as an object.
 
@@ -9,8 +13,10 @@ import dagster as dg
 from orchestration.audit import checkpoint, forward
 from orchestration.charter.model import Charter
 from orchestration.defs.resources import public_errors
+from orchestration.errors import public
 from orchestration.house import House
 from orchestration.settings import load_settings
+from orchestration.stages import governance
 
 
 @dg.op(description="Sign the log's current head; forward lineage that has not left the house yet.")
@@ -43,6 +49,41 @@ def checkpoint_schedule(charters: Iterable[Charter]) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"At least every {minutes} minutes, as the charters demand.",
     )
+
+
+@dg.op(description="Record what is due: expiries, escalations, access reviews, lapses, what votes decided.")
+def settle_everything(context: dg.OpExecutionContext) -> None:
+    """One collaboration that cannot be settled does not keep the others waiting."""
+    failed: list[str] = []
+    with public_errors(), House.opened(load_settings()) as house:
+        for collaboration in governance.collaborations(house):
+            try:
+                logged = governance.settle(house, collaboration)
+            except Exception as error:
+                failed.append(f"{collaboration}: {public(error)}")
+                continue
+            for each in logged:
+                context.log.info(f"{collaboration}: {each.event.type}, event {each.seq}.")
+    if failed:
+        raise dg.Failure(description="\n".join(failed), allow_retries=False)
+
+
+@dg.job(
+    name="governance_due_job",
+    description="Consequences that no act of a member brings about at once.",
+    executor_def=dg.in_process_executor,
+)
+def governance_job() -> None:
+    settle_everything()
+
+
+governance_schedule = dg.ScheduleDefinition(
+    name="governance_due",
+    job=governance_job,
+    cron_schedule="*/5 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every five minutes, for all collaborations of this house.",
+)
 
 
 def cron_every(minutes: int) -> str:

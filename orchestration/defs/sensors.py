@@ -29,10 +29,12 @@ from orchestration.defs.resources import (
     public_errors,
 )
 from orchestration.digests import digest_json
+from orchestration.errors import PolicyDeniedError
 from orchestration.house import OPERATOR, House
 from orchestration.settings import load_settings
 from orchestration.stages import landing, refresh, request
 from orchestration.stages.recorder import Caller
+from orchestration.stages.standing import require_standing
 
 _MOST_FAILURES = 3  # an hour
 
@@ -51,6 +53,8 @@ def landing_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
         settings = load_settings()
         with public_errors(), House.opened(settings) as house:
             liveness.end_dead_runs(context.instance, settings)
+            if (stopped := _stopped(house, charter)) is not None:
+                return stopped
             caller = Caller(OPERATOR, "Found in the landing folder.")
             waiting = landing.sort(house, charter, caller)
         if not waiting:
@@ -89,6 +93,8 @@ def refresh_sensor(charter: Charter, job: dg.UnresolvedAssetJobDefinition) -> dg
     )
     def on_gates(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with public_errors(), House.opened(load_settings()) as house:
+            if (stopped := _stopped(house, charter)) is not None:
+                return stopped
             if landing.is_arriving(house, charter):
                 return dg.SkipReason("Deliveries are still on their way in.")
             due = refresh.due(house, charter)
@@ -118,6 +124,8 @@ def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
     )
     def on_requests(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with public_errors(), House.opened(load_settings()) as house:
+            if (stopped := _stopped(house, charter)) is not None:
+                return stopped
             if refresh.current(house, charter) is None:
                 return dg.SkipReason("The room has not been refreshed yet.")
             permitted = request.permitted(house, charter)
@@ -144,6 +152,15 @@ def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefini
         )
 
     return on_requests
+
+
+def _stopped(house: House, charter: Charter) -> dg.SkipReason | None:
+    """Why nothing may start: frozen, closed, not agreed yet, or these definitions are of an older charter."""
+    try:
+        require_standing(house, charter)
+    except PolicyDeniedError as error:
+        return dg.SkipReason(f"{error.message} {error.next_step}")
+    return None
 
 
 def _attempt(instance: dg.DagsterInstance, work: str) -> str | None:

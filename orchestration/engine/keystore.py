@@ -97,6 +97,10 @@ class KeyStore:
         except (InvalidTag, ValueError):
             raise IntegrityError(WRONG_KEY, name=name) from None
 
+    def holds(self, name: str) -> bool:
+        """Whether there is a secret called `name`; nothing is opened."""
+        return self._path(name).exists()
+
     def destroy(self, name: str) -> None:
         """Overwrite and remove the wrapped secret; without it the ciphertext is noise."""
         path = self._path(name)

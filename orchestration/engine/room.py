@@ -8,14 +8,16 @@ gate passed), `staging` and `intermediate` (dbt), `cells` (one table per request
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
-from orchestration.engine.duck import confine, connect, quote_text
+from orchestration.engine.duck import confine, connect, quote_name, quote_text
+from orchestration.engine.files import sync
 from orchestration.engine.keystore import KeyStore
 from orchestration.errors import STORAGE_FULL, Reason, ServiceError, is_storage_full
 from orchestration.settings import Settings
@@ -40,7 +42,7 @@ class Room:
     @property
     def key(self) -> str:
         """The room's key: 32 bytes in hex, because dbt can only be handed text."""
-        return self._keys.secret(f"room/{self.collaboration}").hex()
+        return self._keys.secret(self._key_name).hex()
 
     @contextmanager
     def reserved(self) -> Iterator[None]:
@@ -54,6 +56,7 @@ class Room:
         except Timeout:
             raise ServiceError(BUSY, collaboration=self.collaboration) from None
         try:
+            self._finish_rewriting()
             yield
         finally:
             self._lock.release()
@@ -77,3 +80,66 @@ class Room:
                 if is_storage_full(duckdb.IOException(str(error))):
                     raise ServiceError(STORAGE_FULL) from None
                 raise
+
+    def keep_only(self, tables: Collection[str]) -> None:
+        """Write the room anew with only these de-identified tables, under a new key; the old one is shredded.
+
+        Whatever stood in the old file, copies of it elsewhere included, is noise afterwards. What was built
+        from its tables (views, models, cells) is gone too, until the room is refreshed.
+        """
+        with self.reserved():
+            if not self.path.exists():
+                return
+            new_key = self._keys.create(self._next_name).hex()
+            with connect(self._settings) as connection:
+                for path, name, key in ((self.path, "room", self.key), (self._next_path, "fresh", new_key)):
+                    connection.execute(f"ATTACH {quote_text(str(path))} AS {name} (ENCRYPTION_KEY ?)", [key])
+                confine(connection, folders=[self._settings.root / "tmp"])
+                connection.execute("CREATE SCHEMA fresh.deidentified")
+                rows = connection.execute(
+                    "SELECT table_name FROM duckdb_tables()"
+                    " WHERE database_name = 'room' AND schema_name = 'deidentified'"
+                ).fetchall()
+                for name in sorted({str(row[0]) for row in rows} & set(tables)):
+                    table = f"deidentified.{quote_name(name)}"
+                    connection.execute(f"CREATE TABLE fresh.{table} AS FROM room.{table}")
+            sync(self._next_path)
+            self._keys.destroy(self._key_name)  # from here on there is only forward
+            self._finish_rewriting()
+
+    def destroy(self) -> None:
+        """Shred the key, then remove the file: the room is retired."""
+        with self.reserved():
+            self._keys.destroy(self._key_name)
+            for path in (self.path, self._log_path):
+                path.unlink(missing_ok=True)
+
+    def _finish_rewriting(self) -> None:
+        """Complete a rewriting that was killed after it shredded the old key, or undo an earlier one."""
+        if not self._keys.holds(self._next_name):
+            return
+        if not self._keys.holds(self._key_name):
+            if self._next_path.exists():
+                os.replace(self._next_path, self.path)
+            self._log_path.unlink(missing_ok=True)  # of the old file
+            sync(self.path.parent)
+            self._keys.create(self._key_name, self._keys.secret(self._next_name))
+        self._next_path.unlink(missing_ok=True)
+        self._next_path.with_name(f"{self._next_path.name}.wal").unlink(missing_ok=True)
+        self._keys.destroy(self._next_name)
+
+    @property
+    def _key_name(self) -> str:
+        return f"room/{self.collaboration}"
+
+    @property
+    def _next_name(self) -> str:
+        return f"room/{self.collaboration}-next"
+
+    @property
+    def _next_path(self) -> Path:
+        return self.path.with_name(f"{self.collaboration}-next.duckdb")
+
+    @property
+    def _log_path(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.wal")

@@ -1,87 +1,53 @@
-"""Members and their public keys, as the log registered them.
+"""Members as the log knows them: which organization, which roles, which key.
 
-Belongs here: reading who a member is. A key counts because an event of the log says so, not because a file
-lies in some folder. Must not be here: private keys (stewards keep their own).
+Belongs here: reading who a member is. A key counts because a steward's signed act in the log says so, not
+because a file lies in some folder. Must not be here: private keys (members keep their own).
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-
-from orchestration.audit import tables
-from orchestration.audit.events import Event, MemberRegistered
 from orchestration.audit.log import AuditLog
-from orchestration.audit.projections import AlreadyRecordedError
-from orchestration.charter.model import Charter, Role
+from orchestration.audit.vocabulary import now
+from orchestration.charter.model import Role
 from orchestration.errors import PolicyDeniedError, Reason
+from orchestration.participants.state import State, participant_of
 
 UNKNOWN_MEMBER = Reason(
     "member.unknown",
-    "{member} is not a registered member of {collaboration}.",
-    "Register the member's public key first (`glasshouse init`), with an id that the charter names.",
+    "{collaboration} knows no member {member}.",
+    "Have the charter name the member, and a steward of its organization enrol it.",
+)
+NOT_ACTIVE = Reason(
+    "member.not_active",
+    "{member} of {collaboration} is retired, or has no key in force.",
+    "Have a steward of its organization enrol it again.",
 )
 
 
 @dataclass(frozen=True)
 class RegisteredMember:
-    """A member with the key that the log knows."""
+    """A member now: the roles in force, and the one key that speaks for it."""
 
     id: str
     participant: str
-    roles: tuple[str, ...]
+    roles: tuple[Role, ...]
     public_key: dict[str, Any]
-
-
-def register_member(
-    log: AuditLog, charter: Charter, member_id: str, public_key: dict[str, Any], *, actor: str
-) -> bool:
-    """Record the key of a member whom the charter names; False when this very key is recorded already.
-
-    Raises: CharterError (`charter.unknown_name`).
-    """
-    member = charter.member(member_id)
-    payload = MemberRegistered(
-        member=member.id,
-        participant=member.id.partition(".")[0],
-        roles=member.roles,
-        public_key=public_key,
-    )
-    try:
-        log.append(
-            Event(
-                collaboration=charter.collaboration,
-                subject=member.id,
-                actor=actor,
-                justification="Named in the charter.",
-                payload=payload,
-            )
-        )
-    except AlreadyRecordedError:
-        return False
-    return True
-
-
-def roles_in_force(charter: Charter, member: RegisteredMember) -> tuple[Role, ...]:
-    """Roles that both the registration and the charter now in force give."""
-    named = {role for each in charter.members if each.id == member.id for role in each.roles}
-    return tuple(role for role in named if role in member.roles)
 
 
 def registered_member(log: AuditLog, collaboration: str, member_id: str) -> RegisteredMember:
     """The member, by id.
 
-    Raises: PolicyDeniedError (`member.unknown`).
+    Raises: PolicyDeniedError (`member.unknown`, `member.not_active`).
     """
-    table = tables.members.c
-    query = select(tables.members).where(table.collaboration == collaboration, table.member == member_id)
     with log.read() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
+        state = State(connection, collaboration, now())
+        status, key = state.member_status(member_id), state.active_key(member_id)
+        roles = tuple(sorted(state.roles(member_id)))
+    if status is None:
         raise PolicyDeniedError(UNKNOWN_MEMBER, member=member_id, collaboration=collaboration)
-    return RegisteredMember(
-        row.member, row.participant, tuple(json.loads(row.roles)), json.loads(row.public_key)
-    )
+    if status != "active" or key is None:
+        raise PolicyDeniedError(NOT_ACTIVE, member=member_id, collaboration=collaboration)
+    return RegisteredMember(member_id, participant_of(member_id), roles, key.public_key)

@@ -1,7 +1,7 @@
 """The portal's addresses: each page with its JSON, and its CSV where it is a table.
 
 Belongs here: routes and what a page hands to its template. Must not be here: reading the log (`overview`,
-`journal`, `health`), cutting or drawing lineage, or anything that answers to more than GET and HEAD.
+`governance`, `journal`, `health`), cutting or drawing lineage, or signing in (`entrance`).
 """
 
 from __future__ import annotations
@@ -14,31 +14,48 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from orchestration.audit.events import timestamp
 from orchestration.audit.lineage_graph import LineageGraph, build_graph
+from orchestration.audit.vocabulary import timestamp
 from orchestration.charter.model import Charter
-from orchestration.errors import ConfigError, GlasshouseError, IntegrityError, Reason, public
+from orchestration.errors import (
+    ConfigError,
+    GlasshouseError,
+    IntegrityError,
+    PolicyDeniedError,
+    PublicError,
+    Reason,
+    public,
+)
 from orchestration.house import House
-from orchestration.portal import drawing, journal, lineage_view, overview, texts
+from orchestration.portal import (
+    drawing,
+    governance,
+    journal,
+    lineage_view,
+    overview,
+    published_log,
+    texts,
+)
+from orchestration.portal.entrance import Door, Entrance
 from orchestration.portal.exports import csv_response, json_response
 from orchestration.portal.guard import Guard
 from orchestration.portal.health import Verifier, head
+from orchestration.portal.overview import Overview
+from orchestration.portal.sessions import Sessions
+from orchestration.portal.sight import Sight
+from orchestration.stages.login import Viewer
 
 NO_SUCH_PAGE = Reason(
     "portal.no_such_page",
     "This portal has no page at that address.",
     "Start from the overview.",
-)
-NO_CHARTER = Reason(
-    "portal.no_charter",
-    "This house serves no collaboration yet.",
-    "Put a charter into the charters folder and run `glasshouse init`.",
 )
 BAD_NUMBER = Reason(
     "portal.bad_number",
@@ -47,13 +64,22 @@ BAD_NUMBER = Reason(
 )
 
 
-def create_app(house: House) -> ASGIApp:
+def create_app(house: House, sessions: Sessions | None = None) -> ASGIApp:
     """The read-only portal over an opened house, as an ASGI application."""
     portal = _Portal(house)
+    signed_in = sessions or Sessions()
+    door = Door(house, signed_in)
     routes = [
+        Route("/login", portal.sign_in, methods=["GET"]),
+        Route("/login", door.sign_in, methods=["POST"]),
+        Route("/logout", door.sign_out, methods=["POST"]),
+        Route("/enter/{entry}", door.enter),
+        *published_log.routes(house),
         Route("/", portal.overview),
         Route("/overview.json", portal.overview_json),
         Route("/overview.csv", portal.overview_csv),
+        Route("/governance", portal.governance),
+        Route("/governance.json", portal.governance_json),
         Route("/lineage", portal.lineage),
         Route("/lineage.json", portal.lineage_json),
         Route("/lineage.csv", portal.lineage_csv),
@@ -69,7 +95,8 @@ def create_app(house: House) -> ASGIApp:
         HTTPException: portal.refused,
         Exception: portal.refused,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers))
+    entrance = Middleware(Entrance, house=house, sessions=signed_in)
+    return Guard(Starlette(routes=routes, middleware=[entrance], exception_handlers=handlers))
 
 
 class _Portal:
@@ -78,6 +105,7 @@ class _Portal:
     def __init__(self, house: House) -> None:
         self._house = house
         self._verifier = Verifier(house)
+        self._sight = Sight(house.log)
         self._templates = Environment(
             loader=PackageLoader("orchestration.portal"),
             autoescape=True,
@@ -95,14 +123,14 @@ class _Portal:
             request,
             "overview.html",
             charter=charter,
-            view=overview.overview(self._house, charter),
+            view=self._overview(request),
             health=self._verifier.outcome(),
-            json=f"/overview.json?collaboration={charter.collaboration}",
-            csv=f"/overview.csv?collaboration={charter.collaboration}",
+            json="/overview.json",
+            csv="/overview.csv",
         )
 
     def overview_json(self, request: Request) -> Response:
-        found = overview.overview(self._house, self._charter(request))
+        found = self._overview(request)
         health = self._verifier.outcome()
         verification = health.verification
         return json_response(
@@ -120,16 +148,39 @@ class _Portal:
         )
 
     def overview_csv(self, request: Request) -> Response:
-        found = overview.overview(self._house, self._charter(request))
+        found = self._overview(request)
         return csv_response(overview.CSV_COLUMNS, overview.rows(found), "stages.csv")
+
+    def _overview(self, request: Request) -> Overview:
+        viewer = _viewer(request)
+        found = overview.overview(self._house, self._charter(request))
+        if viewer.sees_everything:
+            return found
+        return overview.narrowed(found, viewer.participant, self._sight.of(viewer).numbers)
+
+    # --- governance
+
+    def governance(self, request: Request) -> Response:
+        charter = self._charter(request)
+        return self._page(
+            request,
+            "governance.html",
+            charter=charter,
+            view=governance.read_governance(self._house, charter),
+            json="/governance.json",
+            csv=None,
+        )
+
+    def governance_json(self, request: Request) -> Response:
+        return json_response(asdict(governance.read_governance(self._house, self._charter(request))))
 
     # --- lineage
 
     def lineage(self, request: Request) -> Response:
         view, whole, shown = self._lineage(request)
         made_from = lineage_view.parties(whole)
-        charter = self._charters().get(view.collaboration)
-        order = [each.id for each in charter.participants] if charter else []
+        charter = self._charter(request)
+        order = [each.id for each in charter.participants]
         expanded = {table.id for table in shown.tables if view.level == "column" or table.name == view.table}
         names = [table.name for table in whole.tables]
         return self._page(
@@ -168,7 +219,7 @@ class _Portal:
 
     def _lineage(self, request: Request) -> tuple[lineage_view.View, LineageGraph, LineageGraph]:
         """(what the address asks for, the whole graph, the part of it)."""
-        view = lineage_view.read_view(request.query_params, list(self._charters()))
+        view = lineage_view.read_view(request.query_params, [_viewer(request).collaboration])
         whole = build_graph(self._house.log.lineage(), view.collaboration or None)
         return view, whole, lineage_view.cut(whole, view)
 
@@ -176,7 +227,8 @@ class _Portal:
 
     def log(self, request: Request) -> Response:
         wanted = _filter(request)
-        page = journal.read_page(self._house.log, wanted, _number(request, "before"))
+        seen = self._sight.of(_viewer(request))
+        page = journal.read_page(self._house.log, wanted, seen, _number(request, "before"))
         twin = texts.query(type=wanted.type, subject=wanted.subject)
         return self._page(
             request,
@@ -189,22 +241,24 @@ class _Portal:
         )
 
     def log_json(self, request: Request) -> Response:
-        return json_response(
-            [journal.document_of(each) for each in journal.all_events(self._house.log, _filter(request))]
-        )
+        seen = self._sight.of(_viewer(request))
+        found = journal.all_events(self._house.log, _filter(request), seen)
+        return json_response([journal.document_of(each) for each in found])
 
     def log_csv(self, request: Request) -> Response:
-        found = journal.all_events(self._house.log, _filter(request))
+        seen = self._sight.of(_viewer(request))
+        found = journal.all_events(self._house.log, _filter(request), seen)
         return csv_response(journal.CSV_COLUMNS, map(journal.row_of, found), "log.csv")
 
     def event(self, request: Request) -> Response:
         logged = self._house.log.event(request.path_params["seq"])
+        shown = logged.seq in self._sight.of(_viewer(request)).numbers
         return self._page(
             request,
-            "event.html",
-            logged=logged,
-            row=journal.row_of(logged),
-            document=logged.event.model_dump(mode="json"),
+            "event.html" if shown else "withheld.html",
+            logged=logged if shown else journal.withheld(logged),
+            row=journal.row_of(logged) if shown else None,
+            document=logged.event.model_dump(mode="json") if shown else None,
             proof=journal.prove(self._house, logged),
             size=self._house.log.size,
             json=f"/log/{logged.seq}.json",
@@ -213,41 +267,60 @@ class _Portal:
 
     def event_json(self, request: Request) -> Response:
         logged = self._house.log.event(request.path_params["seq"])
-        return json_response(journal.proof_document(logged, journal.prove(self._house, logged)))
+        proof = journal.prove(self._house, logged)
+        if logged.seq not in self._sight.of(_viewer(request)).numbers:
+            return json_response(journal.proof_document(journal.withheld(logged), proof))
+        return json_response(journal.proof_document(logged, proof))
+
+    # --- signing in
+
+    def sign_in(self, request: Request) -> Response:
+        return self._sign_in_page(request.query_params.get("to", "/"))
+
+    def _sign_in_page(self, to: str, error: PublicError | None = None) -> Response:
+        page = self._templates.get_template("login.html")
+        html = page.render(
+            active=None, viewer=None, to=to, error=error, collaborations=list(self._house.charters)
+        )
+        return HTMLResponse(html, 403 if error else 200)
 
     # --- errors
 
     def refused(self, request: Request, error: Exception) -> Response:
         """Any error as a page, or as JSON where JSON was asked for. Only public texts are shown."""
         shown = public(ConfigError(NO_SUCH_PAGE) if isinstance(error, HTTPException) else error)
+        if request.url.path.startswith(("/login", "/enter/")) and isinstance(error, PolicyDeniedError):
+            return self._sign_in_page("/", shown)
         status = 404 if isinstance(error, HTTPException | ConfigError) else 500
+        status = 403 if isinstance(error, PolicyDeniedError) else status
         broken = isinstance(error, IntegrityError)
         if request.url.path.endswith((".json", ".csv")):
             document = {"code": shown.code, "message": shown.message, "next_step": shown.next_step}
             return json_response({"error": document}, status)
         page = self._templates.get_template("error.html")
-        return HTMLResponse(page.render(error=shown, broken=broken, active=None), status)
+        viewer = getattr(request.state, "viewer", None)
+        return HTMLResponse(page.render(error=shown, broken=broken, active=None, viewer=viewer), status)
 
     # --- what every page shares
 
-    def _charters(self) -> dict[str, Charter]:
-        return self._house.charters
-
     def _charter(self, request: Request) -> Charter:
-        """The collaboration the address names; default: the first."""
-        charters = self._charters()
-        if not charters:
-            raise ConfigError(NO_CHARTER)
-        return self._house.charter(request.query_params.get("collaboration", next(iter(charters))))
+        """The charter of the viewer's own collaboration."""
+        return self._house.charter(_viewer(request).collaboration)
 
     def _page(self, request: Request, template: str, **values: Any) -> Response:
         page = self._templates.get_template(template)
         shared = {
             "active": request.url.path,
             "head": head(self._house),
-            "collaborations": list(self._charters()),
+            "viewer": _viewer(request),
         }
         return HTMLResponse(page.render(**shared, **values))
+
+
+def _viewer(request: Request) -> Viewer:
+    """Who asks; `entrance` lets nobody else through."""
+    viewer: Viewer = request.state.viewer
+    return viewer
 
 
 def _filter(request: Request) -> journal.Filter:

@@ -12,9 +12,19 @@ from typing import Any, Literal
 
 from sqlalchemy import Row
 
-from orchestration.audit import events as e
-from orchestration.audit.events import Stage
 from orchestration.audit.log import LoggedEvent
+from orchestration.audit.stage_events import (
+    ComputationRun,
+    ContributionAccepted,
+    DatasetDeidentified,
+    GateFailed,
+    GatePassed,
+    OutputGenerated,
+    OutputReleased,
+    RoomRefreshed,
+    StageFailed,
+)
+from orchestration.audit.vocabulary import Stage
 from orchestration.charter.model import Charter
 from orchestration.portal.records import Records
 
@@ -126,7 +136,7 @@ def _missing(records: Records, stage: Stage, subject: str, word: str = "not yet"
     """A stage without a receipt: it has not run, or it stopped."""
     for logged in records.stopped:
         payload = logged.event.payload
-        if isinstance(payload, e.StageFailed) and (payload.stage, payload.subject) == (stage, subject):
+        if isinstance(payload, StageFailed) and (payload.stage, payload.subject) == (stage, subject):
             return Step(stage, TITLES[stage], "failed", "stopped", logged.seq, None, (payload.code,))
     return Step(stage, TITLES[stage], "waiting", word)
 
@@ -136,7 +146,7 @@ def _plural(number: int, thing: str) -> str:
 
 
 def _contribution(records: Records, contribution: str) -> Step:
-    found = records.payload("contribution", contribution, e.ContributionAccepted)
+    found = records.payload("contribution", contribution, ContributionAccepted)
     if found is None:
         return _missing(records, "contribution", contribution)
     logged, payload = found
@@ -146,7 +156,7 @@ def _contribution(records: Records, contribution: str) -> Step:
 
 
 def _deidentified(records: Records, contribution: str) -> Step:
-    found = records.payload("deidentified", contribution, e.DatasetDeidentified)
+    found = records.payload("deidentified", contribution, DatasetDeidentified)
     if found is None:
         return _missing(records, "deidentified", contribution)
     logged, payload = found
@@ -155,7 +165,7 @@ def _deidentified(records: Records, contribution: str) -> Step:
 
 
 def _gate(records: Records, contribution: str) -> Step:
-    found = records.payload("gate", contribution, e.GatePassed)
+    found = records.payload("gate", contribution, GatePassed)
     failed = records.gates.get(contribution)
     if found is not None:
         logged, payload = found
@@ -163,7 +173,7 @@ def _gate(records: Records, contribution: str) -> Step:
         warnings = len(payload.checks) - passed  # nothing worse may fail in a gate that passed
         facts = f"{passed}/{len(payload.checks)} checks", _plural(warnings, "warning") if warnings else ""
         return _passed(logged, "gate", "passed", *facts)
-    if failed is not None and isinstance(failed.event.payload, e.GateFailed):
+    if failed is not None and isinstance(failed.event.payload, GateFailed):
         checks = failed.event.payload.checks
         fact = f"{sum(not check.passed for check in checks)} of {len(checks)} checks failed"
         return Step("gate", TITLES["gate"], "failed", "failed", failed.seq, None, (fact,))
@@ -171,7 +181,7 @@ def _gate(records: Records, contribution: str) -> Step:
 
 
 def _room(records: Records, collaboration: str, row: Row[Any]) -> Step:
-    found = records.payload("room", collaboration, e.RoomRefreshed)
+    found = records.payload("room", collaboration, RoomRefreshed)
     if found is not None:
         logged, payload = found
         entities = [name for name, made_of in payload.tables.items() if row.contribution in made_of]
@@ -189,7 +199,7 @@ def _room(records: Records, collaboration: str, row: Row[Any]) -> Step:
 
 def request_card(records: Records, row: Row[Any]) -> RequestCard:
     """From a request to its insight, or to the reason why there is none."""
-    protected = records.payload("protected", row.request, e.OutputGenerated)
+    protected = records.payload("protected", row.request, OutputGenerated)
     answer = records.answers.get(row.request)
     said = answer.event.payload if answer is not None and row.code is not None else None
     release = records.releases.get(row.request)
@@ -214,9 +224,9 @@ def request_card(records: Records, row: Row[Any]) -> RequestCard:
 
 
 def _request_steps(records: Records, row: Row[Any], answer: LoggedEvent | None) -> tuple[Step, ...]:
-    computed = records.payload("cells", row.request, e.ComputationRun)
-    protected = records.payload("protected", row.request, e.OutputGenerated)
-    insight = records.payload("insight", row.request, e.OutputReleased)
+    computed = records.payload("cells", row.request, ComputationRun)
+    protected = records.payload("protected", row.request, OutputGenerated)
+    insight = records.payload("insight", row.request, OutputReleased)
     steps = [
         _passed(computed[0], "cells", "computed", "")
         if computed
@@ -236,5 +246,5 @@ def _request_steps(records: Records, row: Row[Any], answer: LoggedEvent | None) 
     return tuple(steps)
 
 
-def _cells(payload: e.OutputGenerated) -> Cells:
+def _cells(payload: OutputGenerated) -> Cells:
     return Cells(payload.cells_shown, payload.cells_primary, payload.cells_complementary, payload.threshold)

@@ -12,9 +12,9 @@ from datetime import datetime
 from threading import Lock
 
 from orchestration.audit import merkle
-from orchestration.audit.events import now
 from orchestration.audit.log import current_size, reader
 from orchestration.audit.verify import Verification, verify_log
+from orchestration.audit.vocabulary import now
 from orchestration.house import House
 
 _KEEP_SECONDS = 20.0

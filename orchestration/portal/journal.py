@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 
 from orchestration.audit import checkpoint, merkle
 from orchestration.audit import tables as t
 from orchestration.audit.checkpoint import Checkpoint
-from orchestration.audit.events import Handover, timestamp
 from orchestration.audit.log import AuditLog, LoggedEvent, logged_event
+from orchestration.audit.vocabulary import Handover, timestamp
 from orchestration.errors import IntegrityError
 from orchestration.house import House
+from orchestration.portal.sight import Seen
 
 PAGE = 50
 _BATCH = 1000
@@ -48,10 +49,18 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Withheld:
+    """An event that does not concern the viewer: nothing but its place and its commitment."""
+
+    seq: int
+    commitment: str
+
+
+@dataclass(frozen=True)
 class Page:
     """One page of events. `older` is the `before` of the next page, None on the last one."""
 
-    entries: tuple[LoggedEvent, ...]
+    entries: tuple[LoggedEvent | Withheld, ...]
     total: int
     types: dict[str, int]
     older: int | None
@@ -70,41 +79,54 @@ class Proof:
     note: str | None
 
 
-def read_page(log: AuditLog, wanted: Filter, before: int | None = None) -> Page:
-    """Up to 50 events with seq < `before`, newest first, and how many there are of each type."""
-    chosen = wanted.conditions()
-    here = [*chosen, t.events.c.seq < before] if before is not None else chosen
-    query = select(t.events).where(*here).order_by(t.events.c.seq.desc()).limit(PAGE + 1)
-    by_type = (
-        select(t.events.c.type, func.count().label("events"))
-        .group_by(t.events.c.type)
-        .order_by(t.events.c.type)
-    )
-    with log.read() as connection:
-        entries = [logged_event(row) for row in connection.execute(query)]
-        total = connection.execute(select(func.count()).select_from(t.events).where(*chosen)).scalar_one()
-        types = {row.type: row.events for row in connection.execute(by_type)}
+def read_page(log: AuditLog, wanted: Filter, seen: Seen, before: int | None = None) -> Page:
+    """Up to 50 events with seq < `before`, newest first, and how many the viewer sees of each type.
+
+    What the viewer does not see stands in its place as withheld, but in no list by type or subject: being in
+    one would say what it is about.
+    """
+    entries: list[LoggedEvent | Withheld] = []
+    for entry in _newest_first(log, wanted, seen, before):
+        entries.append(entry)
+        if len(entries) > PAGE:
+            break
+    total = seen.read if wanted == Filter() else sum(1 for _ in _newest_first(log, wanted, seen, None))
     older = entries[PAGE - 1].seq if len(entries) > PAGE else None
-    return Page(tuple(entries[:PAGE]), total, types, older)
+    return Page(tuple(entries[:PAGE]), total, dict(sorted(seen.types.items())), older)
 
 
-def all_events(log: AuditLog, wanted: Filter) -> Iterator[LoggedEvent]:
+def all_events(log: AuditLog, wanted: Filter, seen: Seen) -> Iterator[LoggedEvent | Withheld]:
     """Every such event, newest first, read in batches."""
-    before: int | None = None
+    return _newest_first(log, wanted, seen, None)
+
+
+def _newest_first(
+    log: AuditLog, wanted: Filter, seen: Seen, before: int | None
+) -> Iterator[LoggedEvent | Withheld]:
     while True:
         query = select(t.events).where(*wanted.conditions()).order_by(t.events.c.seq.desc()).limit(_BATCH)
-        if before is not None:
-            query = query.where(t.events.c.seq < before)
+        query = query.where(t.events.c.seq < (seen.read if before is None else before))
         with log.read() as connection:
             batch = [logged_event(row) for row in connection.execute(query)]
-        yield from batch
+        for logged in batch:
+            if logged.seq in seen.numbers:
+                yield logged
+            elif wanted == Filter():
+                yield withheld(logged)
         if len(batch) < _BATCH:
             return
         before = batch[-1].seq
 
 
-def row_of(logged: LoggedEvent) -> dict[str, Any]:
-    """An event as one flat row."""
+def withheld(logged: LoggedEvent) -> Withheld:
+    return Withheld(logged.seq, logged.commitment.hex())
+
+
+def row_of(logged: LoggedEvent | Withheld) -> dict[str, Any]:
+    """An event as one flat row; of a withheld one only where it stands, and its leaf's hash."""
+    if isinstance(logged, Withheld):
+        leaf = merkle.leaf_hash(bytes.fromhex(logged.commitment)).hex()
+        return dict.fromkeys(CSV_COLUMNS, "") | {"seq": logged.seq, "leaf_hash": leaf}
     event = logged.event
     return {
         "seq": logged.seq,
@@ -119,8 +141,10 @@ def row_of(logged: LoggedEvent) -> dict[str, Any]:
     }
 
 
-def document_of(logged: LoggedEvent) -> dict[str, Any]:
-    """An event whole, as `glasshouse audit log --json` gives it."""
+def document_of(logged: LoggedEvent | Withheld) -> dict[str, Any]:
+    """An event whole, as `glasshouse audit log --json` gives it, or the commitment to it."""
+    if isinstance(logged, Withheld):
+        return {"seq": logged.seq, "commitment": logged.commitment}
     return {"seq": logged.seq, "receipt": logged.receipt_id, "event": logged.event.model_dump(mode="json")}
 
 
@@ -138,7 +162,7 @@ def prove(house: House, logged: LoggedEvent) -> Proof:
         size, note = log.size, None
         root = log.root(size)
     path = log.inclusion_proof(logged.seq, size)
-    leaf = merkle.leaf_hash(logged.leaf)
+    leaf = merkle.leaf_hash(logged.commitment)
     holds = merkle.verify_inclusion(leaf, logged.seq, size, path, root)
     return Proof(logged.seq, size, root.hex(), leaf.hex(), tuple(each.hex() for each in path), holds, note)
 
@@ -153,11 +177,12 @@ def _newest_checkpoint(house: House) -> Checkpoint | None:
         return None
 
 
-def proof_document(logged: LoggedEvent, proof: Proof) -> dict[str, Any]:
+def proof_document(logged: LoggedEvent | Withheld, proof: Proof) -> dict[str, Any]:
     """Event and proof as JSON; `signed` says whether `checkpoint` covers exactly this tree head."""
+    salt = {} if isinstance(logged, Withheld) else {"salt": base64.b64encode(logged.salt).decode()}
     return {
         **document_of(logged),
-        "leaf": base64.b64encode(logged.leaf).decode(),
+        **salt,
         "proof": {
             "size": proof.size,
             "root": proof.root,

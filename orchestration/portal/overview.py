@@ -8,15 +8,15 @@ says so.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestration.audit import events as e
-from orchestration.audit.events import timestamp
 from orchestration.audit.log import LoggedEvent
+from orchestration.audit.stage_events import ContributionRefused, StageFailed
+from orchestration.audit.vocabulary import timestamp
 from orchestration.charter.model import Charter
 from orchestration.house import House
-from orchestration.portal.chains import NO, DatasetChain, RequestCard, dataset_chain, request_card
+from orchestration.portal.chains import NO, DatasetChain, RequestCard, Step, dataset_chain, request_card
 from orchestration.portal.records import Records, read_records
 
 CSV_COLUMNS = ("subject", "about", "stage", "state", "word", "receipt", "seq", "facts")
@@ -24,14 +24,14 @@ CSV_COLUMNS = ("subject", "about", "stage", "state", "word", "receipt", "seq", "
 
 @dataclass(frozen=True)
 class Party:
-    """`rows`: accepted rows of the newest contribution of each of its datasets."""
+    """`rows`: accepted rows of the newest contribution of each of its datasets; None: not the viewer's."""
 
     id: str
     name: str
     description: str
     datasets: tuple[str, ...]
     delivered: int
-    rows: int
+    rows: int | None
     members: int
 
 
@@ -106,6 +106,28 @@ def overview(house: House, charter: Charter) -> Overview:
     )
 
 
+def narrowed(view: Overview, participant: str, seen: Collection[int]) -> Overview:
+    """The same for one organization: of the others' data only how far it has come, no figures, no refusals;
+    of requests those whose submission it sees."""
+    chains = tuple(
+        chain
+        if chain.participant == participant
+        else replace(chain, contribution=None, steps=tuple(_bare(step) for step in chain.steps))
+        for chain in view.chains
+    )
+    parties = tuple(party if party.id == participant else replace(party, rows=None) for party in view.parties)
+    requests = tuple(card for card in view.requests if card.seq in seen)
+    refusals = tuple(refusal for refusal in view.refusals if refusal.seq in seen)
+    steps = tuple(each for each in view.next_steps if each.who in (view.names[participant], "operator"))
+    return replace(
+        view, parties=parties, chains=chains, requests=requests, refusals=refusals, next_steps=steps
+    )
+
+
+def _bare(step: Step) -> Step:
+    return replace(step, seq=None, receipt=None, facts=())
+
+
 def _party(records: Records, charter: Charter, participant: str) -> Party:
     found = charter.participant(participant)
     datasets = [each for each in charter.datasets if each.participant == participant]
@@ -145,10 +167,10 @@ def rows(view: Overview) -> Iterable[dict[str, Any]]:
 
 def _refusal(logged: LoggedEvent) -> Refusal:
     payload = logged.event.payload
-    if isinstance(payload, e.ContributionRefused):
+    if isinstance(payload, ContributionRefused):
         what = f"{payload.dataset or 'a delivery'} · {payload.delivery}"
         who = payload.participant
-    elif isinstance(payload, e.StageFailed):
+    elif isinstance(payload, StageFailed):
         what, who = f"{payload.stage} of {payload.subject}", logged.event.actor
     else:  # only these two kinds are read
         raise TypeError(f"{logged.event.type} is no refusal")

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, select
 
-from orchestration.audit import events as e
+from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
-from orchestration.audit.events import Payload, Stage
 from orchestration.audit.log import LoggedEvent, logged_event
+from orchestration.audit.stage_events import StageFailed
+from orchestration.audit.vocabulary import Payload, Stage
 from orchestration.charter.model import Charter
 
 _REQUESTS = 24
@@ -88,9 +89,9 @@ def read_records(connection: Connection, charter: Charter) -> Records:
         answers={logged.event.subject: logged for logged in reversed(answers)},
         releases={row.request: row for row in rows(t.releases)},
         opened=_count(row.release for row in rows(t.accesses) if row.granted),
-        members=_count(row.participant for row in rows(t.members)),
+        members=_count(row.participant for row in rows(g.members)),
         charter_seq=next(
-            (row.seq for row in rows(t.charters) if row.digest == charter.digest),
+            (row.seq for row in rows(g.charters) if row.digest == charter.digest),
             None,
         ),
     )
@@ -117,7 +118,7 @@ def _unrepeated(
     for logged in _newest_per_subject(failures):
         payload = logged.event.payload
         if (
-            isinstance(payload, e.StageFailed)
+            isinstance(payload, StageFailed)
             and receipts.get((payload.stage, payload.subject), -1) < logged.seq
         ):
             yield logged

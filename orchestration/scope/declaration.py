@@ -6,6 +6,7 @@ data file (`source`), and what happens to a delivery that is refused.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from orchestration.audit.log import AuditLog
 from orchestration.charter.model import Charter, Dataset
 from orchestration.errors import ContributionError, GlasshouseError, Reason
-from orchestration.participants.registry import registered_member, roles_in_force
+from orchestration.participants.registry import registered_member
+from orchestration.participants.state import State, moment
 from orchestration.scope.manifest import (
     BAD_MANIFEST,
     Manifest,
@@ -29,8 +31,8 @@ UNDECLARED_DATASET = Reason(
 )
 WRONG_SIGNER = Reason(
     "contribution.wrong_signer",
-    "The manifest is not signed by a registered steward of {participant}.",
-    "Have a steward of {participant} sign the delivery.",
+    "The manifest is not signed by a steward or contributor in force of {participant}.",
+    "Have a steward or contributor of {participant} sign the delivery with the active key.",
 )
 OTHER_COLLABORATION = Reason(
     "contribution.other_collaboration",
@@ -52,6 +54,12 @@ PURPOSE = Reason(
     "The manifest declares a purpose for which the charter does not permit {dataset}.",
     "Declare one or more of: {allowed}.",
 )
+NOT_ATTESTED = Reason(
+    "contribution.not_attested",
+    "Nobody has attested the onboarding checklist of {dataset}, or its attestation ended: {items} missing.",
+    "A steward of {participant} attests it with evidence: `glasshouse dataset attest {dataset}`.",
+)
+_MAY_GIVE = frozenset({"steward", "contributor"})
 
 
 def claimed_dataset(charter: Charter, participant: str, folder: Path) -> Dataset:
@@ -82,7 +90,7 @@ def checked_manifest(log: AuditLog, charter: Charter, dataset: Dataset, envelope
         signer = registered_member(log, charter.collaboration, claim.signer)
     except GlasshouseError:
         raise ContributionError(WRONG_SIGNER, **signer_facts) from None
-    if signer.participant != dataset.participant or "steward" not in roles_in_force(charter, signer):
+    if signer.participant != dataset.participant or not _MAY_GIVE & set(signer.roles):
         raise ContributionError(WRONG_SIGNER, **signer_facts)
     manifest = verified_manifest(envelope, signer.public_key)
     if (manifest.collaboration, manifest.participant) != (charter.collaboration, dataset.participant):
@@ -115,3 +123,23 @@ def checked_manifest(log: AuditLog, charter: Charter, dataset: Dataset, envelope
     if not set(manifest.purposes) <= set(dataset.purposes):
         raise ContributionError(PURPOSE, dataset=dataset.id, allowed=", ".join(dataset.purposes))
     return manifest
+
+
+def require_attested(state: State, dataset: Dataset) -> None:
+    """Refuse a dataset whose contributor has not shown what the charter's onboarding checklist requires.
+
+    Raises: ContributionError (`contribution.not_attested`).
+    """
+    required = {item.id for item in dataset.onboarding if item.required}
+    if not required:
+        return
+    row = state.attested_dataset(dataset.id)
+    shown = json.loads(row.evidence) if row is not None and state.at < moment(row.expires_at) else {}
+    missing = sorted(required - set(shown))
+    if missing:
+        raise ContributionError(
+            NOT_ATTESTED,
+            dataset=dataset.id,
+            participant=dataset.participant,
+            items=", ".join(missing),
+        )

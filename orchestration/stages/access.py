@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -17,15 +17,20 @@ from pydantic import JsonValue
 from sqlalchemy import select
 
 from orchestration.audit import tables
-from orchestration.audit.events import AccessDenied, Event, OutputAccessed
+from orchestration.audit.events import Event
 from orchestration.audit.passport import FILENAME, Passport, verify_passport
+from orchestration.audit.stage_events import AccessDenied, OutputAccessed
+from orchestration.audit.statement import sign
+from orchestration.audit.witnessed import newest_witnessed
 from orchestration.charter.model import Charter
-from orchestration.errors import ConfigError, IntegrityError, PolicyDeniedError, Reason
+from orchestration.errors import ConfigError, GlasshouseError, IntegrityError, PolicyDeniedError, Reason
 from orchestration.house import House
 from orchestration.output.findings import Finding
 from orchestration.output.protect import ProtectedTable
-from orchestration.participants.entitlement import Release, decide_opening
-from orchestration.participants.registry import registered_member
+from orchestration.participants import policy
+from orchestration.participants.question import Question
+from orchestration.signing import SigningKey
+from orchestration.stages import governance
 
 NO_SUCH_RELEASE = Reason(
     "access.no_such_release",
@@ -47,6 +52,29 @@ SUMMARY_ONLY = Reason(
     "The charter gives this member a summary of release {release}, not its files.",
     "Ask a member whose role may see it in full.",
 )
+NO_DETAIL = Reason(
+    "access.no_detail",
+    "The charter gives none of the roles of {member} anything of release {release}.",
+    "Ask a member whose role may see it, or have the charter's access section changed.",
+)
+NOT_WITNESSED = Reason(
+    "access.not_witnessed",
+    "The charter of {collaboration} wants witnesses, and not enough of them have cosigned a checkpoint that"
+    " covers release {release}.",
+    "Ask the witnesses to look at the log: each runs `glasshouse witness`.",
+)
+
+_WITNESSED = ("formal_audit", "private_computation")
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the log says of a release."""
+
+    id: str
+    request: str
+    receivers: tuple[str, ...]
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -61,36 +89,67 @@ class OpenedInsight:
     folder: Path | None
 
 
-def open_insight(house: House, release_id: str, member_id: str, justification: str) -> OpenedInsight:
-    """Open a release for a member.
+def open_insight(
+    house: House, release_id: str, member_id: str, justification: str, key: SigningKey
+) -> OpenedInsight:
+    """Open a release for a member, who signs for it.
+
+    Args:
+        key: the member's own; nobody opens anything in another's name.
 
     Raises: ConfigError (`access.no_such_release`); PolicyDeniedError, recorded; IntegrityError when passport,
-    log and shelf do not agree.
+    log and shelf do not agree, or (recorded) when the key is not the member's.
     """
-    collaboration, release = _release(house, release_id)
+    collaboration, release, seq = _release(house, release_id)
     charter = house.charter(collaboration)
+    why = justification.strip()
     try:
-        member = registered_member(house.log, collaboration, member_id)
+        detail = _detail(house, charter, release, member_id, why)
+        _require_witnessed(house, charter, release, seq)
     except PolicyDeniedError as error:
-        claimed = "".join(c for c in member_id[:80] if c.isalnum() or c in "._-") or "nobody"
-        denied = AccessDenied(release=release.id, member=claimed, code=error.code)
-        _record(house, charter, denied, release, claimed, justification)
+        _deny(house, charter, release, member_id, why, error)
         raise
-    entitlement = decide_opening(charter, release, member, justification=justification, now=datetime.now(UTC))
-    if entitlement.detail is None:
-        denied = AccessDenied(
-            release=release.id, member=member.id, code=entitlement.decision.code or "access.denied"
-        )
-        _record(house, charter, denied, release, member.id, justification)
-        entitlement.decision.require()
-    detail: Literal["full", "summary"] = entitlement.detail or "summary"
     folder = house.shelf / release.id
     passport = check_release(house, folder, release.id)
-    accessed = OutputAccessed(release=release.id, member=member.id, detail=detail)
-    _record(house, charter, accessed, release, member.id, justification)
+    event = Event(
+        collaboration=collaboration,
+        subject=release.id,
+        actor=member_id,
+        justification=why,
+        payload=OutputAccessed(release=release.id, member=member_id, detail=detail),
+    )
+    try:
+        governance.record(house, sign(event, key))
+    except (PolicyDeniedError, IntegrityError) as error:
+        _deny(house, charter, release, member_id, why, error)
+        raise
     finding = Finding.model_validate_json((folder / "finding.json").read_bytes())
     table = ProtectedTable.from_json(_json(folder / "table.json")) if detail == "full" else None
     return OpenedInsight(release, detail, finding, passport, table, folder if detail == "full" else None)
+
+
+def _detail(
+    house: House, charter: Charter, release: Release, member: str, why: str
+) -> Literal["full", "summary"]:
+    """What the member may see. Raises: PolicyDeniedError when that is nothing."""
+    with house.state(charter.collaboration) as state:
+        question = Question(member, "open_insight", release.id, {"justification": why})
+        policy.decide(state, question).require()
+        detail = charter.access.detail_for(state.roles(member))
+    if detail is None:
+        raise PolicyDeniedError(NO_DETAIL, member=member, release=release.id)
+    return detail
+
+
+def _require_witnessed(house: House, charter: Charter, release: Release, seq: int) -> None:
+    """Under formal audit a release opens once witnesses have seen that the log holds it.
+
+    Raises: PolicyDeniedError (`access.not_witnessed`).
+    """
+    if charter.maturity not in _WITNESSED:
+        return
+    if newest_witnessed(house.log, charter) <= seq:
+        raise PolicyDeniedError(NOT_WITNESSED, release=release.id, collaboration=charter.collaboration)
 
 
 def copy_release(opened: OpenedInsight, target: Path) -> None:
@@ -121,32 +180,32 @@ def check_release(house: House, folder: Path, release_id: str) -> Passport:
     return passport
 
 
-def _release(house: House, release_id: str) -> tuple[str, Release]:
+def _release(house: House, release_id: str) -> tuple[str, Release, int]:
+    """Collaboration, release, and the event that released it."""
     with house.log.read() as connection:
         row = connection.execute(
             select(tables.releases).where(tables.releases.c.release == release_id)
         ).one_or_none()
     if row is None:
         raise ConfigError(NO_SUCH_RELEASE, release=ascii(release_id[:80]))
-    expires = datetime.fromisoformat(row.expires_at)
-    return row.collaboration, Release(row.release, row.request, tuple(json.loads(row.receivers)), expires)
+    release = Release(
+        row.release, row.request, tuple(json.loads(row.receivers)), datetime.fromisoformat(row.expires_at)
+    )
+    return row.collaboration, release, row.seq
 
 
-def _record(
-    house: House,
-    charter: Charter,
-    payload: OutputAccessed | AccessDenied,
-    release: Release,
-    member: str,
-    justification: str,
+def _deny(
+    house: House, charter: Charter, release: Release, member: str, why: str, error: GlasshouseError
 ) -> None:
+    """Put the attempt on record, by whomever it was made."""
+    claimed = "".join(c for c in member[:80] if c.isalnum() or c in "._-") or "nobody"
     house.log.append(
         Event(
             collaboration=charter.collaboration,
             subject=release.id,
-            actor=member,
-            justification=justification.strip(),
-            payload=payload,
+            actor=claimed,
+            justification=why,
+            payload=AccessDenied(release=release.id, member=claimed, code=error.code),
         )
     )
 

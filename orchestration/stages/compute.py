@@ -1,35 +1,31 @@
 """Stage 5: an approved template runs on the refreshed room and leaves its cells there.
 
 The charter is asked again, because it may have changed since the request was permitted; the room must hold
-every entity the template reads, given for the request's purpose, in the very tables its receipt vouches for.
+every entity the template reads, given for the request's purpose by participants that are still active, in the
+very tables its receipt vouches for.
 """
 
 from __future__ import annotations
 
 from orchestration.audit import receipts
-from orchestration.audit.events import ComputationRun, ContributionAccepted, RoomRefreshed
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.receipts import Receipt
+from orchestration.audit.stage_events import ComputationRun
 from orchestration.charter.model import Charter
 from orchestration.computation.cells import cells_name
-from orchestration.computation.request import Request
 from orchestration.computation.runner import build_cells
-from orchestration.computation.template import Template, load_templates
+from orchestration.computation.template import load_templates
 from orchestration.engine.duck import quote_name
 from orchestration.engine.fingerprint import fingerprint
 from orchestration.engine.room import Room
-from orchestration.errors import IntegrityError, PolicyDeniedError, Reason, ReceiptError
+from orchestration.errors import IntegrityError, PolicyDeniedError, Reason
 from orchestration.house import House
 from orchestration.stages import request as requests
 from orchestration.stages.models import traced_models
 from orchestration.stages.recorder import Caller, recording
 from orchestration.stages.refresh import room_marks
+from orchestration.stages.sources import concern, sources
 
-NOT_IN_ROOM = Reason(
-    "computation.not_in_room",
-    "{template} reads {entity}, and the room holds nothing of it.",
-    "Wait until it is contributed, passes its gate and the room is refreshed: `glasshouse status`.",
-)
 NOT_GIVEN_FOR_IT = Reason(
     "computation.not_given_for_purpose",
     "The contribution {contribution} in the room was not given for {purpose}.",
@@ -56,10 +52,16 @@ def compute(house: House, charter: Charter, request_id: str, caller: Caller) -> 
         room.reserved(),
         recording(house, charter, "cells", request.id, caller, job=job, purpose=request.purpose) as run,
     ):
-        requests.decide(charter, request).require()
+        requests.require_permitted(house, charter, request)
         template = load_templates()[request.template]
         refreshed = receipts.require(house.log, "room", charter.collaboration, charter_digest=charter.digest)
-        _check_contributions(house, template, request, refreshed)
+        given = sources(house, refreshed, template, request)
+        concern(run, request, given)
+        for each in given:
+            if request.purpose not in each.purposes:
+                raise PolicyDeniedError(
+                    NOT_GIVEN_FOR_IT, contribution=each.contribution, purpose=request.purpose
+                )
         _check_tables(house, room, refreshed)
         result = build_cells(house.settings, room.path, room.key, template, request)
         with room.open() as connection:
@@ -74,21 +76,6 @@ def compute(house: House, charter: Charter, request_id: str, caller: Caller) -> 
             template_digest=template.digest,
         )
         return run.complete(payload, subject=request.id, writes=[traced.output])
-
-
-def _check_contributions(house: House, template: Template, request: Request, refreshed: Receipt) -> None:
-    """Whatever the answer rests on is there, and was given for this purpose."""
-    room = house.log.event(refreshed.seq).event.payload
-    held = room.tables if isinstance(room, RoomRefreshed) else {}
-    for entity in template.entities(request.parameters):
-        if not held.get(entity):
-            raise ReceiptError(NOT_IN_ROOM, template=template.id, entity=entity)
-        for contribution in held[entity]:
-            accepted = receipts.require(house.log, "contribution", contribution)
-            payload = house.log.event(accepted.seq).event.payload
-            purposes = payload.purposes if isinstance(payload, ContributionAccepted) else ()
-            if request.purpose not in purposes:
-                raise PolicyDeniedError(NOT_GIVEN_FOR_IT, contribution=contribution, purpose=request.purpose)
 
 
 def _check_tables(house: House, room: Room, refreshed: Receipt) -> None:

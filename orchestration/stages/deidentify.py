@@ -9,7 +9,6 @@ from __future__ import annotations
 import duckdb
 
 from orchestration.audit import receipts
-from orchestration.audit.events import DatasetDeidentified
 from orchestration.audit.lineage_datasets import (
     Assertion,
     Column,
@@ -19,6 +18,7 @@ from orchestration.audit.lineage_datasets import (
 )
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
+from orchestration.audit.stage_events import DatasetDeidentified
 from orchestration.charter.entities import ENTITIES
 from orchestration.charter.model import Charter, Dataset
 from orchestration.engine.duck import quote_name
@@ -26,7 +26,7 @@ from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import ReceiptError
 from orchestration.house import House
 from orchestration.scope.deidentification import bind_key, compile_deidentification
-from orchestration.stages.intake import contribution_dataset
+from orchestration.stages.intake import contribution_dataset, given_by
 from orchestration.stages.recorder import Caller, recording
 
 
@@ -46,8 +46,17 @@ def deidentify(
     if (done := _still_there(house, charter, contribution)) is not None:
         return done
     reads = [contribution_dataset(charter, dataset)]
+    job = f"deidentified.{dataset.id}"
     with recording(
-        house, charter, "deidentified", contribution, caller, job=f"deidentified.{dataset.id}", reads=reads
+        house,
+        charter,
+        "deidentified",
+        contribution,
+        caller,
+        job=job,
+        reads=reads,
+        participants=[dataset.participant],
+        subjects=given_by(dataset),
     ) as run:
         accepted = receipts.require(house.log, "contribution", contribution, charter_digest=charter.digest)
         house.vault.check(contribution, accepted.outputs["vault"])

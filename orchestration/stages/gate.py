@@ -7,8 +7,8 @@ keeps using the last contribution that passed.
 from __future__ import annotations
 
 from orchestration.audit import receipts
-from orchestration.audit.events import GateCheck, GateFailed, GatePassed
 from orchestration.audit.lineage_datasets import Assertion
+from orchestration.audit.stage_events import GateCheck, GateFailed, GatePassed
 from orchestration.charter.model import Charter, Dataset
 from orchestration.engine.duck import quote_name
 from orchestration.engine.fingerprint import fingerprint
@@ -17,6 +17,7 @@ from orchestration.house import House
 from orchestration.scope.expectations import compile_suite
 from orchestration.scope.gate import GateResult, run_gate
 from orchestration.stages.deidentify import deidentified_dataset, table_name
+from orchestration.stages.intake import given_by
 from orchestration.stages.recorder import Caller, recording
 
 TABLE_CHANGED = Reason(
@@ -37,7 +38,15 @@ def check(house: House, charter: Charter, dataset: Dataset, contribution: str, c
     table = table_name(contribution)
     reads = [deidentified_dataset(charter, dataset)]
     with recording(
-        house, charter, "gate", contribution, caller, job=f"gate.{dataset.id}", reads=reads
+        house,
+        charter,
+        "gate",
+        contribution,
+        caller,
+        job=f"gate.{dataset.id}",
+        reads=reads,
+        participants=[dataset.participant],
+        subjects=given_by(dataset),
     ) as run:
         suite = compile_suite(dataset, house.settings.expectations)
         made = receipts.require(house.log, "deidentified", contribution, charter_digest=charter.digest)

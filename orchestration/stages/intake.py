@@ -15,17 +15,17 @@ import duckdb
 from sqlalchemy import select
 
 from orchestration.audit import receipts, tables
-from orchestration.audit.events import ContributionAccepted, ContributionRefused
 from orchestration.audit.lineage_datasets import Column, participant_namespace, published_rows
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
+from orchestration.audit.stage_events import ContributionAccepted, ContributionRefused
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file, digest_json
 from orchestration.engine.duck import confine, connect
 from orchestration.errors import ContributionError, Reason, ReceiptError, is_storage_full
 from orchestration.house import House
 from orchestration.scope.coercion import Intake, compile_intake
-from orchestration.scope.declaration import checked_manifest, claimed_dataset
+from orchestration.scope.declaration import checked_manifest, claimed_dataset, require_attested
 from orchestration.scope.manifest import (
     Manifest,
     check_delivery_name,
@@ -61,7 +61,11 @@ DUPLICATE = Reason(
     "This very file was accepted before, as delivery {delivery}; it counts once.",
     "Nothing to do. To replace data, deliver a changed file.",
 )
-
+DESTROYED = Reason(
+    "contribution.destroyed",
+    "This very file was accepted before and destroyed under this charter; it does not come back.",
+    "Deliver other data, or agree on a new version of the charter first.",
+)
 
 _FAULTS_OF_THE_HOUSE = (
     duckdb.OutOfMemoryException,
@@ -75,6 +79,7 @@ _FAULTS_OF_THE_HOUSE = (
 class _Accepted(NamedTuple):
     seq: int
     delivery: str
+    status: str
 
 
 def contribution_id(charter: Charter, dataset: str, source_digest: str) -> str:
@@ -104,7 +109,16 @@ def accept(house: House, charter: Charter, dataset: Dataset, delivery: str, call
                 return done
             raise ContributionError(NOT_WAITING, participant=dataset.participant)
         job = f"contribution.{dataset.id}"
-        with recording(house, charter, "contribution", delivery, caller, job=job) as run:
+        with recording(
+            house,
+            charter,
+            "contribution",
+            delivery,
+            caller,
+            job=job,
+            participants=[dataset.participant],
+            subjects=given_by(dataset),
+        ) as run:
             try:
                 return _accept(run, dataset, folder)
             except ContributionError as error:
@@ -125,9 +139,13 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
     envelope = read_envelope(folder)
     manifest = checked_manifest(house.log, charter, dataset, envelope)
+    with house.state(charter.collaboration) as state:
+        require_attested(state, dataset)
     contribution = contribution_id(charter, dataset.id, manifest.sha256)
     file = check_file(folder, manifest, limit=dataset.max_bytes)
     if (done := _accepted(house, contribution)) is not None:
+        if done.status == "destroyed":
+            raise ContributionError(DESTROYED)
         if done.delivery != folder.name:
             raise ContributionError(DUPLICATE, delivery=done.delivery)
         quarantine.remove(folder)  # an earlier run of this very delivery was killed just before
@@ -169,6 +187,11 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     event = run.complete(payload, subject=contribution, writes=[contribution_dataset(charter, dataset, kept)])
     quarantine.remove(folder)
     return event
+
+
+def given_by(dataset: Dataset) -> list[tuple[str, str]]:
+    """What must not be under dispute while anything is done with rows of this dataset."""
+    return [("dataset", dataset.id), ("participant", dataset.participant)]
 
 
 def contribution_dataset(charter: Charter, dataset: Dataset, rows: int | None = None) -> LineageDataset:
@@ -248,12 +271,12 @@ def accepted_contribution(house: House, charter: Charter, dataset: Dataset, deli
 
 def _accepted(house: House, contribution: str) -> _Accepted | None:
     table = tables.contributions.c
-    query = select(table.seq, table.delivery).where(
-        table.contribution == contribution, table.status == "accepted"
+    query = select(table.seq, table.delivery, table.status).where(
+        table.contribution == contribution, table.status.in_(("accepted", "destroyed"))
     )
     with house.log.read() as connection:
         row = connection.execute(query).one_or_none()
-    return _Accepted(row.seq, row.delivery) if row else None
+    return _Accepted(row.seq, row.delivery, row.status) if row else None
 
 
 def _refuse(

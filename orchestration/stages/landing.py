@@ -36,11 +36,18 @@ class Waiting:
 
 
 def sort(house: House, charter: Charter, caller: Caller) -> list[Waiting]:
-    """Deliveries to run, unfinished ones first; hopeless ones are refused and sealed."""
-    found = dict.fromkeys(_unfinished(house, charter))  # a set that keeps its order
+    """Deliveries to run, unfinished ones first; hopeless ones are refused and sealed.
+
+    What lies there of a participant that is not active stays where it is: it may be its own again one day.
+    """
+    active = _active(house, charter)
+    waiting = (each for each in _unfinished(house, charter) if each.dataset.participant in active)
+    found = dict.fromkeys(waiting)  # a set that keeps its order
     for participant in charter.participants:
         quarantine.sweep(house.landing(charter.collaboration, participant.id))
     for participant_id, folder in _complete(house, charter):
+        if participant_id not in active:
+            continue
         try:
             check_delivery_name(folder.name)
             found[Waiting(claimed_dataset(charter, participant_id, folder), folder.name)] = None
@@ -58,6 +65,11 @@ def is_arriving(house: House, charter: Charter) -> bool:
 def is_waiting(house: House, charter: Charter) -> bool:
     """Whether any delivery has yet to be taken in, or has not come as far as its gate."""
     return bool(_complete(house, charter) or _unfinished(house, charter))
+
+
+def _active(house: House, charter: Charter) -> set[str]:
+    with house.state(charter.collaboration) as state:
+        return {each.id for each in charter.participants if state.participant_status(each.id) == "active"}
 
 
 def _complete(house: House, charter: Charter) -> list[tuple[str, Path]]:

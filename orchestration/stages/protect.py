@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 
 from orchestration.audit import receipts
-from orchestration.audit.events import OutputGenerated, OutputWithheld
 from orchestration.audit.lineage_datasets import (
     Column,
     protected_edges,
@@ -21,6 +20,7 @@ from orchestration.audit.lineage_datasets import (
 )
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
+from orchestration.audit.stage_events import OutputGenerated, OutputWithheld
 from orchestration.charter.model import Charter
 from orchestration.computation.cells import cells_name, drop_cells, read_cells
 from orchestration.computation.request import Request, datasets_read
@@ -35,6 +35,7 @@ from orchestration.output.cells import CellTable, Dimension, Measure
 from orchestration.output.protect import ProtectedTable, protect
 from orchestration.stages import request as requests
 from orchestration.stages.recorder import Caller, Recording, recording
+from orchestration.stages.sources import concern, room_behind, sources
 
 CELLS_CHANGED = Reason(
     "output.cells_changed",
@@ -65,8 +66,9 @@ def protect_cells(house: House, charter: Charter, request_id: str, caller: Calle
         job=f"protected.{template.id}",
         purpose=request.purpose,
     ) as run:
-        requests.decide(charter, request).require()
+        requests.require_permitted(house, charter, request)
         computed = receipts.require(house.log, "cells", request.id, charter_digest=charter.digest)
+        concern(run, request, sources(house, room_behind(house, computed), template, request))
         cells = _read(house, charter, template, request, computed.outputs["cells"])
         datasets = datasets_read(charter, template, request.parameters)
         threshold = charter.threshold_for(template.id, [dataset.id for dataset in datasets])
@@ -170,4 +172,4 @@ def _withhold(run: Recording, request: Request, error: DisclosureError) -> None:
 
 
 def _path(house: House, request_id: str) -> Path:
-    return house.settings.root / "protected" / f"{request_id}.json"
+    return house.protected / f"{request_id}.json"

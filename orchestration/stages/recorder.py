@@ -10,33 +10,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
-
-from orchestration.audit import lineage, tables
-from orchestration.audit.events import Event, Payload, Stage, StageFailed, StageReceipt
+from orchestration.audit import lineage
+from orchestration.audit.events import Event
 from orchestration.audit.lineage_datasets import Dataset
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.model_lineage import ModelLineage
 from orchestration.audit.projections import AlreadyRecordedError
 from orchestration.audit.receipts import Receipt
+from orchestration.audit.stage_events import StageFailed
+from orchestration.audit.vocabulary import Payload, Stage, StageReceipt
 from orchestration.charter.model import Charter
-from orchestration.errors import CharterError, Reason, public
+from orchestration.errors import public
 from orchestration.house import House
-
-NOT_REGISTERED = Reason(
-    "charter.not_registered",
-    "The charter of {collaboration} was changed, and this version of it is not in the log.",
-    "Put the agreed version back, or register the new one with `glasshouse init`.",
-)
+from orchestration.stages.standing import Subject, require_standing
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who runs a stage, why, and as part of which larger run."""
+    """Who runs a stage, why, and as part of which larger run.
+
+    `charter_digest` is the charter that run was started under, when it says so.
+    """
 
     actor: str
     justification: str
     parent: lineage.ParentRun | None = None
+    charter_digest: str | None = None
 
 
 @dataclass
@@ -53,8 +52,29 @@ class Recording:
     run_id: str
     start: lineage.LineageEvent
     reads: list[Dataset]
+    participants: list[str] = field(default_factory=list)
+    subjects: list[Subject] = field(default_factory=list)
     receipts: list[str] = field(default_factory=list)
     ended: bool = False
+
+    def concern(self, participants: Sequence[str] = (), subjects: Sequence[Subject] = ()) -> None:
+        """Name whose data, and what, this stage turns out to rest on; they are asked about at once.
+
+        Raises: PolicyDeniedError, like `require_standing`.
+        """
+        self.participants += participants
+        self.subjects += subjects
+        self.require_standing()
+
+    def require_standing(self) -> None:
+        """Raises: PolicyDeniedError when the stage must stop here."""
+        require_standing(
+            self.house,
+            self.charter,
+            participants=self.participants,
+            subjects=self.subjects,
+            started_under=self.caller.charter_digest,
+        )
 
     def receipt(
         self, subject: str, *, inputs: Sequence[Receipt] = (), outputs: Mapping[str, str] | None = None
@@ -83,7 +103,10 @@ class Recording:
         Args:
             writes: what the stage made of what it read.
             steps: models that ran inside it; each becomes a run of its own, below this one.
+
+        Raises: PolicyDeniedError when the collaboration was stopped, or amended, while the stage ran.
         """
+        self.require_standing()
         ending = lineage.completed(self._run(), self.reads, writes, receipts=self.receipts)
         events = [self.start, *(event for step in steps for event in self._step(step)), ending]
         logged = self.house.log.append(self._event(payload, subject), lineage=events)
@@ -127,20 +150,6 @@ class Recording:
         )
 
 
-def require_registered(house: House, charter: Charter) -> None:
-    """Refuse to act under a charter that the log does not know.
-
-    Raises: CharterError (`charter.not_registered`).
-    """
-    table = tables.charters.c
-    query = select(table.seq).where(
-        table.collaboration == charter.collaboration, table.digest == charter.digest
-    )
-    with house.log.read() as connection:
-        if connection.execute(query).first() is None:
-            raise CharterError(NOT_REGISTERED, collaboration=charter.collaboration)
-
-
 @contextmanager
 def recording(
     house: House,
@@ -152,20 +161,26 @@ def recording(
     job: str,
     reads: Sequence[Dataset] = (),
     purpose: str | None = None,
+    participants: Sequence[str] = (),
+    subjects: Sequence[Subject] = (),
 ) -> Iterator[Recording]:
-    """Run one stage on record.
+    """Run one stage on record, if the collaboration stands; being stopped is on record too.
 
     Args:
         subject: what a failure is about, as far as known at the start.
         job: lineage name of the step, such as `deidentified.transactions`.
         reads: what it reads, as far as known at the start; the stage may add to `reads`.
+        participants: those who must be active for it, as far as known; see `Recording.concern`.
+        subjects: what must not be under dispute.
+
+    Raises: PolicyDeniedError, like `require_standing`.
     """
-    require_registered(house, charter)
     recorded = Recording(
         house, charter, stage, subject, caller, job, purpose, lineage.new_run_id(), {}, list(reads)
     )
     recorded.start = lineage.started(recorded._run(), recorded.reads)
     try:
+        recorded.concern(participants, subjects)
         yield recorded
     except Exception as error:
         # Everything is recorded, bugs included; what they say is reduced to a public reason first.

@@ -16,10 +16,10 @@ import duckdb
 from sqlalchemy import select
 
 from orchestration.audit import receipts, tables
-from orchestration.audit.events import RoomRefreshed
 from orchestration.audit.lineage_datasets import Column, admitted_edges, room_namespace
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.receipts import Receipt
+from orchestration.audit.stage_events import RoomRefreshed
 from orchestration.charter.entities import ENTITIES
 from orchestration.charter.model import Charter, Dataset
 from orchestration.computation.runner import REFRESH, DbtResult, build
@@ -49,7 +49,7 @@ class Refreshed:
 
 
 def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
-    """Admit every dataset's last gated contribution and rebuild the room.
+    """Admit the last gated contribution of every dataset of an active participant, and rebuild the room.
 
     Raises: ReceiptError when nothing passed or a receipt is missing; IntegrityError when a table is not the
     one its receipt vouches for; ServiceError or QualityGateError when a model or its tests fail.
@@ -68,6 +68,7 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
                 AdmittedTable(dataset.id, receipt.subject, table_name(receipt.subject), frozenset(attributes))
             )
             run.reads.append(deidentified_dataset(charter, dataset))
+        run.concern([dataset.participant for dataset, _ in passed])
         with room.open() as connection:
             for _, receipt in passed:
                 table = quote_name(table_name(receipt.subject))
@@ -79,7 +80,8 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
         result = build(house.settings, room.path, room.key, select=REFRESH)
         with room.open() as connection:
             marks = room_marks(house, connection, result.rows)
-            _drop_replaced(connection, {receipt.subject for _, receipt in passed}, _in_flight(house, charter))
+            kept = {receipt.subject for _, receipt in _passed(house, charter, also_stopped=True)}
+            _drop_replaced(connection, kept, _in_flight(house, charter))
         gates = [receipt for _, receipt in passed]
         payload = RoomRefreshed(
             receipt=run.receipt(charter.collaboration, inputs=gates, outputs=marks),
@@ -111,24 +113,31 @@ def current(house: House, charter: Charter) -> Receipt | None:
 
 
 def due(house: House, charter: Charter) -> set[str]:
-    """Contributions whose gate passed and which the room does not use yet."""
+    """Gate receipts the room should rest on and does not, or rests on though their participant stopped."""
     passed = {receipt.id for _, receipt in _passed(house, charter)}
     room = current(house, charter)
-    return passed - set(room.inputs) if room else passed
+    if room is None or not passed:
+        return passed
+    stopped = {receipt.id for _, receipt in _passed(house, charter, also_stopped=True)} - passed
+    return (passed - set(room.inputs)) | (stopped & set(room.inputs))
 
 
-def _passed(house: House, charter: Charter) -> list[tuple[Dataset, Receipt]]:
+def _passed(house: House, charter: Charter, *, also_stopped: bool = False) -> list[tuple[Dataset, Receipt]]:
     """Each dataset whose gate passed under this charter, with its newest such contribution's receipt.
 
-    What was contributed under another version of the charter was given for other terms, and is left out.
+    What was contributed under another version of the charter was given for other terms, and is left out; so
+    is what a participant gave that is not active, unless `also_stopped`.
     """
-    table = tables.datasets.c
-    query = select(table.dataset, table.contribution).where(table.collaboration == charter.collaboration)
-    with house.log.read() as connection:
-        newest = {row.dataset: row.contribution for row in connection.execute(query)}
+    with house.state(charter.collaboration) as state:
+        newest = {row.dataset: row.contribution for row in state.rows(tables.datasets)}
+        active = {
+            each.id
+            for each in charter.participants
+            if also_stopped or state.participant_status(each.id) == "active"
+        }
     found = []
     for dataset in charter.datasets:
-        if dataset.id in newest:
+        if dataset.id in newest and dataset.participant in active:
             receipt = receipts.require(house.log, "gate", newest[dataset.id])
             if receipt.charter_digest == charter.digest:
                 found.append((dataset, receipt))

@@ -11,11 +11,11 @@ import shutil
 from datetime import UTC, datetime, timedelta
 
 from orchestration.audit import receipts
-from orchestration.audit.events import OutputReleased
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.lineage_datasets import identity_edges, shelf_namespace
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.passport import FILENAME, make_passport
+from orchestration.audit.stage_events import OutputReleased
 from orchestration.charter.model import Charter
 from orchestration.computation.template import load_templates
 from orchestration.engine.files import write_durably
@@ -27,6 +27,7 @@ from orchestration.output.shelf import write_release
 from orchestration.stages import request as requests
 from orchestration.stages.protect import load_protected, protected_dataset, published_columns
 from orchestration.stages.recorder import Caller, recording
+from orchestration.stages.sources import concern, room_behind, sources
 
 
 def release(house: House, charter: Charter, request_id: str, caller: Caller) -> LoggedEvent:
@@ -42,8 +43,9 @@ def release(house: House, charter: Charter, request_id: str, caller: Caller) -> 
     with recording(
         house, charter, "insight", request.id, caller, job=f"insight.{template.id}", purpose=request.purpose
     ) as run:
-        requests.decide(charter, request).require()
+        requests.require_permitted(house, charter, request)
         protected = receipts.require(house.log, "protected", request.id, charter_digest=charter.digest)
+        concern(run, request, sources(house, room_behind(house, protected), template, request))
         table = load_protected(house, request.id, protected.outputs["table"])
         finding = find(template.id, table, template.resolve(request.parameters), charter.privacy_unit)
         chart = draw(template.id, table, finding, charter.privacy_unit)

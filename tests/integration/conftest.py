@@ -20,13 +20,13 @@ from orchestration.computation.cells import read_cells
 from orchestration.computation.runner import prepare_manifest
 from orchestration.computation.template import load_templates
 from orchestration.house import House
-from orchestration.participants.registry import register_member
 from orchestration.scope.delivery import make_delivery
 from orchestration.scope.manifest import Period
 from orchestration.settings import PROJECT_ROOT, Settings, load_settings
 from orchestration.signing import SigningKey
 from orchestration.stages import access, compute, deidentify, gate, intake, protect, refresh, release
 from orchestration.stages import request as requests
+from orchestration.stages.founding import approve, cosign, found
 from orchestration.stages.recorder import Caller
 
 CALLER = Caller("operator", "Whole-system test.")
@@ -49,6 +49,7 @@ class RealHouse:
     cells: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     requests: dict[str, str] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, SigningKey] = field(default_factory=dict)
 
     def open(self) -> House:
         return House.open(self.settings)
@@ -64,11 +65,11 @@ def build_real_house(home: Path, dbt: Path, *, without: tuple[str, ...] = ()) ->
     """All stages over the real data, with the charter of the demo; `dbt` is a prepared `dbt` folder."""
     settings = load_settings(home=home, charters=PROJECT_ROOT / "charters", master_key=None)
     house = House.initialize(settings)
+    proposal = house.charter("grocery")
+    keys = {member.id: SigningKey.generate() for member in proposal.members}
+    found(house, proposal, keys)
     charter = house.charter("grocery")
-    real = RealHouse(settings, charter, completejourney())
-    keys = {member.id: SigningKey.generate() for member in charter.members}
-    for member, key in keys.items():
-        register_member(house.log, charter, member, key.public, actor="operator")
+    real = RealHouse(settings, charter, completejourney(), keys=keys)
     copy_manifest(dbt, settings)
     started = time.monotonic()
     for dataset in charter.datasets:
@@ -93,7 +94,9 @@ def build_real_house(home: Path, dbt: Path, *, without: tuple[str, ...] = ()) ->
     refresh.refresh(house, charter, CALLER)
     for template in QUESTIONS:
         answer(house, real, template)
-    access.open_insight(house, real.releases["joint_segmentation"], ANALYST, "To read it.")
+    checkpoint.make(house.log, house.operator, house.checkpoints)
+    cosign(house, charter, keys)
+    access.open_insight(house, real.releases["joint_segmentation"], ANALYST, "To read it.", keys[ANALYST])
     checkpoint.make(house.log, house.operator, house.checkpoints)
     house.log.close()
     return real
@@ -110,7 +113,7 @@ def copy_manifest(dbt: Path, settings: Settings) -> None:
 def answer(house: House, real: RealHouse, template: str) -> None:
     """Stages 5 to 7 of one question; keeps what its cells were before output control."""
     parameters, purpose = QUESTIONS[template]
-    request, decision = requests.submit(
+    request, decision, pending = requests.submit(
         house,
         real.charter,
         template=template,
@@ -118,8 +121,11 @@ def answer(house: House, real: RealHouse, template: str) -> None:
         purpose=purpose,
         requester=ANALYST,
         justification="Whole-system test.",
+        key=real.keys[ANALYST],
     )
     decision.require()
+    if pending:
+        approve(house, real.charter.collaboration, request.id, real.keys)
     compute.compute(house, real.charter, request.id, CALLER)
     with house.room(real.charter.collaboration).open() as connection:
         real.cells[template] = read_cells(connection, load_templates()[template], request)

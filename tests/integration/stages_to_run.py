@@ -10,24 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestration.audit import checkpoint, receipts
-from orchestration.audit.events import (
+from orchestration.audit.events import Event as LogEvent
+from orchestration.audit.stage_events import (
     ComputationRun,
     ContributionAccepted,
     ContributionRefused,
-    Payload,
     RoomRefreshed,
-    Stage,
-    StageReceipt,
 )
-from orchestration.audit.events import Event as LogEvent
 from orchestration.audit.verify import verify_log
+from orchestration.audit.vocabulary import Payload, Stage, StageReceipt
 from orchestration.computation.cells import cells_name
 from orchestration.computation.template import load_templates
 from orchestration.digests import digest_file
 from orchestration.engine.duck import connect
 from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import ContributionError
-from orchestration.stages import landing, protect, quarantine, release, request
+from orchestration.stages import landing, protect, quarantine, release
 from orchestration.stages.access import check_release
 from tests.support import CALLER, TinyHouse, csv_bytes, people_rows
 
@@ -136,14 +134,8 @@ def prepare_release(house: TinyHouse) -> str:
         tables={"transaction": (contributions["sales"],), "profile": (contributions["people"],)},
     )
     refreshed = append(house, room, "tiny")
-    asked, decision = request.submit(
-        house.house,
-        house.charter,
-        template="audience_overlap",
-        parameters={"left": "shoppers", "right": "profiled"},
-        purpose="planning",
-        requester="shop.analyst",
-        justification="test",
+    asked, decision, _ = house.request(
+        "audience_overlap", {"left": "shoppers", "right": "profiled"}, "planning"
     )
     assert decision.allowed, decision.message
     template = load_templates()["audience_overlap"]

@@ -12,17 +12,19 @@ import shutil
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from orchestration.audit.events import ContributionAccepted, ContributionRefused
+from orchestration.audit.stage_events import ContributionAccepted, ContributionRefused
 from orchestration.audit.verify import verify_log
 from orchestration.engine.duck import connect
 from orchestration.errors import ContributionError, GlasshouseError
-from orchestration.participants.registry import register_member
+from orchestration.participants.enrollment import rotate_key
+from orchestration.scope import declaration
 from orchestration.signing import SigningKey
 from orchestration.stages import landing
 from tests.support import (
@@ -423,22 +425,25 @@ def test_a_delivery_stays_inside_the_charters_period(
     assert run_what_waits(house) == {name: code or "accepted"}
 
 
-def test_nothing_enters_after_the_charter_has_ended(tmp_path: Path) -> None:
-    ended = CHARTER.replace("effective_until: 2099-12-31", "effective_until: 2021-12-31")
-    house = make_house(tmp_path, charter=ended)
-    name = house.deliver("people", created="2021-06-01T00:00:00Z")
+def test_nothing_enters_after_the_charter_has_ended(
+    house: TinyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls(2100, 1, 1, tzinfo=tz)
+
+    name = house.deliver("people")
+    monkeypatch.setattr(declaration, "datetime", Later)
     assert run_what_waits(house) == {name: "contribution.outside_charter_dates"}
-    house.house.log.close()
 
 
 def test_a_steward_whom_the_charter_no_longer_names_signs_nothing(tmp_path: Path) -> None:
     member = "      - {id: panel.former, name: Former, roles: [steward]}\n"
     auditor = "      - {id: panel.auditor, name: Auditor, roles: [auditor]}\n"
-    with_former = make_house(tmp_path, charter=CHARTER.replace(auditor, auditor + member))
-    key = with_former.keys["panel.former"]
-    with_former.house.log.close()
-    house = make_house(tmp_path, charter=CHARTER)
-    name = house.deliver("people", signer="panel.former", key=key)
+    house = make_house(tmp_path, charter=CHARTER.replace(auditor, auditor + member))
+    house.amend(member, "")
+    name = house.deliver("people", signer="panel.former")
     assert run_what_waits(house) == {name: "contribution.wrong_signer"}
     house.house.log.close()
 
@@ -446,7 +451,8 @@ def test_a_steward_whom_the_charter_no_longer_names_signs_nothing(tmp_path: Path
 def test_a_replaced_key_signs_nothing_any_more(house: TinyHouse) -> None:
     old = house.keys["panel.steward"]
     new = SigningKey.from_seed(b"n" * 32)
-    register_member(house.house.log, house.charter, "panel.steward", new.public, actor="operator")
+    rotation = rotate_key("tiny", "panel.steward", new, "test")
+    house.act("panel.steward", rotation.subject, rotation.payload)
     first, second = house.deliver("people", GOOD, key=old), house.deliver("people", GOOD, key=new)
     assert run_what_waits(house) == {first: "contribution.unsigned", second: "accepted"}
 

@@ -27,7 +27,7 @@ from orchestration.defs.names import (
 from orchestration.defs.schedules import cron_every
 from orchestration.errors import ContributionError
 from orchestration.scope.manifest import NO_MANIFEST
-from orchestration.stages import access, intake, refresh
+from orchestration.stages import intake, refresh
 from orchestration.stages import request as requests
 from tests.integration.conftest import copy_manifest
 from tests.support import TinyHouse, csv_bytes, household, make_house, product_rows
@@ -111,15 +111,7 @@ def enter(home: Path, dbt: Path, patch: pytest.MonkeyPatch) -> TinyHouse:
 
 
 def segments(tiny: TinyHouse) -> str:
-    request, decision = requests.submit(
-        tiny.house,
-        tiny.charter,
-        template="joint_segmentation",
-        parameters={"rows": "age", "columns": "none"},
-        purpose="insight",
-        requester="shop.analyst",
-        justification="Asked in a test.",
-    )
+    request, decision, _ = tiny.request(parameters={"rows": "age", "columns": "none"})
     decision.require()
     return request.id
 
@@ -172,7 +164,7 @@ def test_a_dropped_contribution_becomes_an_insight_without_a_click(daemon: Daemo
     assert len(daemon.results) == 3 + 1 + 1
     release = requests.release_of(tiny.house, request)
     assert release
-    assert access.open_insight(tiny.house, release, "shop.analyst", "To read it.").table
+    assert tiny.open(release).table
     assert daemon.tick("requests").skip_message == "No request is waiting."
 
 

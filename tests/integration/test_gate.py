@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.audit.events import GateFailed, GatePassed
+from orchestration.audit.stage_events import GateFailed, GatePassed
 from orchestration.engine.duck import quote_name
 from orchestration.errors import GlasshouseError, IntegrityError, QualityGateError, ReceiptError
 from orchestration.scope.expectations import Rule, Suite

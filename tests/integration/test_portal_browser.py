@@ -13,14 +13,21 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
 
 import pytest
+import uvicorn
 
-from orchestration.settings import PROJECT_ROOT, child_environment
-from tests.unit.portal.portal_house import populated_house
+from orchestration.house import House
+from orchestration.portal import create_app
+from orchestration.portal.sessions import Sessions
+from orchestration.settings import PROJECT_ROOT, child_environment, load_settings
+from tests.unit.portal.portal_house import GROCERY, populated_house
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -41,6 +48,7 @@ PAGES = {
     "path": ("/lineage?column=insight.joint_segmentation.amount", "Path of"),
     "log": ("/log", "output.released"),
     "event": ("/log/20", "The proof holds"),
+    "governance": ("/governance", "Participants and their members"),
     "error": ("/nowhere", "portal.no_such_page"),
 }
 SERVE = (sys.executable, "-c", "from orchestration.cli import main; main()", "serve")
@@ -58,20 +66,48 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@dataclass(frozen=True)
+class Portal:
+    """A running portal whose visitors are an auditor."""
+
+    address: str
+    sessions: Sessions
+
+    def entry(self, path: str) -> str:
+        """An address that signs in, once, and leads to the page."""
+        to = urlencode({"to": path})
+        return f"{self.address}/enter/{self.sessions.offer(GROCERY, 'data_provider.auditor')}?{to}"
+
+
 @pytest.fixture(scope="module")
-def address(home: Path) -> Iterator[str]:
-    """`http://127.0.0.1:<a free port>`; at the end Ctrl-C must stop it cleanly."""
+def portal(home: Path) -> Iterator[Portal]:
+    settings = load_settings(home=home, charters=PROJECT_ROOT / "charters")
+    with House.opened(settings) as house, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        sessions = Sessions()
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(house, sessions), log_level="warning", lifespan="off")
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield Portal(f"http://127.0.0.1:{listener.getsockname()[1]}", sessions)
+        server.should_exit = True
+        thread.join()
+
+
+def test_it_is_served_until_it_is_interrupted(home: Path) -> None:
     with subprocess.Popen(
         [*SERVE, "--port", "0"], env=environment(home), stderr=subprocess.PIPE, text=True, cwd=home
     ) as process:
         assert process.stderr is not None
         said = process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", said)
+        found = re.search(r"http://127\.0\.0\.1:\d+/", said)
         assert found, said
-        yield found[0]
+        with urlopen(found[0], timeout=20) as answer:
+            assert b"Sign in" in answer.read()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
-        assert process.stderr.read().strip() == ""
+        assert process.stderr.read().strip() == "read-only; stop with Ctrl-C"
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -108,25 +144,25 @@ def hosts_asked(record: Path) -> set[str | None]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_opens_in_a_browser(address: str, tmp_path: Path, name: str) -> None:
+def test_a_page_opens_in_a_browser(portal: Portal, tmp_path: Path, name: str) -> None:
     path, expected = PAGES[name]
-    assert expected in browse(f"{address}{path}", tmp_path, "--dump-dom").stdout
+    assert expected in browse(portal.entry(path), tmp_path, "--dump-dom").stdout
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_can_be_drawn(address: str, tmp_path: Path, name: str, width: int) -> None:
+def test_a_page_can_be_drawn(portal: Portal, tmp_path: Path, name: str, width: int) -> None:
     shot = tmp_path / "shot.png"
-    browse(f"{address}{PAGES[name][0]}", tmp_path, f"--screenshot={shot}", f"--window-size={width},1000")
+    browse(portal.entry(PAGES[name][0]), tmp_path, f"--screenshot={shot}", f"--window-size={width},1000")
     picture = shot.read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert int.from_bytes(picture[16:20], "big") == width
     assert len(picture) > 15_000  # an empty or unstyled page compresses to less
 
 
-def test_the_browser_is_refused_under_another_name(address: str, tmp_path: Path) -> None:
+def test_the_browser_is_refused_under_another_name(portal: Portal, tmp_path: Path) -> None:
     """DNS rebinding: a foreign name that leads to this machine."""
-    url = address.replace("127.0.0.1", "rebound.example")
+    url = portal.address.replace("127.0.0.1", "rebound.example")
     shown = browse(url, tmp_path, "--dump-dom", names="MAP rebound.example 127.0.0.1, ").stdout
     assert "answers only to" in shown
     assert "Receipts" not in shown

@@ -288,16 +288,7 @@ def _ask(run: Run, tiny: TinyHouse) -> None:
         "denied": ("joint_segmentation", {"rows": "age", "columns": "none"}, "planning"),
     }
     for name, (template, parameters, purpose) in asked.items():
-        request, _ = requests.submit(
-            tiny.house,
-            tiny.charter,
-            template=template,
-            parameters=parameters,
-            purpose=purpose,
-            requester="shop.analyst",
-            justification="Asked in a test.",
-        )
-        run.requests[name] = request.id
+        run.requests[name] = tiny.request(template, parameters, purpose).request.id
     with LocalRuns(tiny.house, CALLER) as runs:
         run.steps += runs.everything(tiny.charter)
     for name, request_id in run.requests.items():
@@ -307,7 +298,7 @@ def _ask(run: Run, tiny: TinyHouse) -> None:
 
 
 def _open(run: Run, tiny: TinyHouse) -> None:
-    opened = access.open_insight(tiny.house, run.releases["segments"], "shop.analyst", "To read it.")
+    opened = tiny.open(run.releases["segments"])
     access.copy_release(opened, run.outside[2] / "copied")
 
 
@@ -324,7 +315,7 @@ def _show_everything(run: Run, tiny: TinyHouse, patch: pytest.MonkeyPatch) -> No
             cli.main()
     pages = run.outside[2] / "pages"
     pages.mkdir()
-    with client_of(tiny.house) as client:
+    with client_of(tiny.house, "panel.auditor", tiny.charter.collaboration) as client:
         for path in (
             "",
             "overview.json",
@@ -334,6 +325,8 @@ def _show_everything(run: Run, tiny: TinyHouse, patch: pytest.MonkeyPatch) -> No
             "log",
             "log.json",
             "log.csv",
+            "governance",
+            "governance.json",
         ):
             answer = client.get(f"/{path}")
             assert answer.status_code == 200

@@ -34,7 +34,7 @@ def test_the_run_had_every_kind_of_ending(canary_run: Run) -> None:
         "contribution.no_manifest",
     }
     failed = {getattr(payload, "code", None) for payload in tiny.payloads("stage.failed")}
-    assert failed == {"transform.model_failed", "internal.unexpected"}
+    assert failed == {"transform.model_failed", "internal.unexpected", "request.purpose_not_agreed"}
     assert tiny.payloads("gate.failed")
     assert set(canary_run.releases) == {"overlap", "segments"}
     tiny.house.log.close()

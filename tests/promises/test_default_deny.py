@@ -6,7 +6,7 @@ What is expected is read from the YAML by hand, so that a permissive model or ru
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,16 +14,18 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from orchestration.audit import governance_tables
 from orchestration.charter import Charter, load_charter
 from orchestration.computation import request as rules
 from orchestration.computation.request import Request, check_request
 from orchestration.computation.template import load_templates
 from orchestration.errors import CharterError, ContributionError, GlasshouseError, PolicyDeniedError
-from orchestration.participants.entitlement import Release, decide_opening
-from orchestration.participants.registry import RegisteredMember
+from orchestration.participants.policy import decide
+from orchestration.participants.question import Question
+from orchestration.participants.state import State
 from orchestration.settings import PROJECT_ROOT
-from orchestration.stages import access
 from tests.support import CHARTER, TinyHouse, csv_bytes, people_rows
+from tests.unit.participants.facts import facts
 
 GROCERY = PROJECT_ROOT / "charters" / "grocery.yaml"
 DURING = date(2026, 6, 1)
@@ -78,7 +80,7 @@ def test_of_all_requests_only_the_named_ones_are_permitted(
         if "analyst" in roles and member.split(".")[0] in computation["requesters"]
     }
     assert permitted == named
-    assert len(asked) == 192
+    assert len(asked) == 240
     assert len(permitted) == 8
 
 
@@ -116,38 +118,48 @@ def test_a_template_that_is_gone_is_not_run(charter: Charter) -> None:
 def test_of_all_openings_only_the_named_ones_are_granted(document: dict[str, Any], charter: Charter) -> None:
     detail = document["access"]["detail"]
     strength = {None: 0, "summary": 1, "full": 2}
-    now = datetime(2026, 6, 1, tzinfo=UTC)
-    for computation, participant in itertools.product(document["computations"], document["participants"]):
-        release = Release("i-1", "r-1", tuple(computation["receivers"]), now + timedelta(days=1))
-        for member in participant["members"]:
-            registered = RegisteredMember(member["id"], participant["id"], tuple(member["roles"]), {})
-            levels = [detail.get(role) for role in member["roles"]]
-            best = max(levels, key=lambda level: strength[level])
-            expected = best if participant["id"] in computation["receivers"] else None
-            got = decide_opening(charter, release, registered, justification="To read it.", now=now)
-            assert got.detail == expected, (member["id"], computation["template"])
-            assert got.decision.allowed == (expected is not None)
-            late = decide_opening(charter, release, registered, justification="Late.", now=release.expires_at)
-            assert late.detail is None
-            silent = decide_opening(charter, release, registered, justification="  ", now=now)
-            assert silent.detail is None
+    with facts(charter) as f:
+        for each in charter.members:
+            f.add(governance_tables.acknowledgements, member=each.id, terms=charter.terms_digest)
+        for computation in document["computations"]:
+            f.request(computation["template"])
+            f.release(computation["template"], tuple(computation["receivers"]))
+        for computation, participant in itertools.product(document["computations"], document["participants"]):
+            release = f"i-{computation['template']}"
+            for member in participant["members"]:
+                levels = [detail.get(role) for role in member["roles"]]
+                best = max(levels, key=lambda level: strength[level])
+                expected = best if participant["id"] in computation["receivers"] else None
+                asked = Question(member["id"], "open_insight", release, {"justification": "To read it."})
+                assert decide(f.state, asked).allowed == (expected is not None), asked
+                assert charter.access.detail_for(f.state.roles(member["id"])) == best
+                late = State(f.connection, f.state.collaboration, f.at + timedelta(days=30))
+                assert not decide(late, asked).allowed
+                silent = Question(member["id"], "open_insight", release, {"justification": "  "})
+                assert not decide(f.state, silent).allowed
 
 
 def test_a_role_that_only_the_log_or_only_the_charter_gives_does_not_count(charter: Charter) -> None:
-    now = datetime(2026, 6, 1, tzinfo=UTC)
-    release = Release("i-1", "r-1", ("retailer",), now + timedelta(days=1))
-    for roles in ((), ("analyst",)):  # the charter gives the operator neither of them
-        operator = RegisteredMember("retailer.operator", "retailer", roles, {})
-        assert decide_opening(charter, release, operator, justification="x", now=now).detail is None
+    opening = Question("retailer.operator", "open_insight", "i-r-1", {"justification": "x"})
+    with facts(charter) as f:
+        f.add(governance_tables.acknowledgements, member=opening.member, terms=charter.terms_digest)
+        f.request("r-1")
+        f.release("r-1", ("retailer",))
+        assert not decide(f.state, opening).allowed
+        f.grant(opening.member, "analyst")  # the charter gives the operator no such role
+        assert not decide(f.state, opening).allowed
+        f.connection.execute(governance_tables.grants.delete())
+        analyst = Question("retailer.analyst", "open_insight", "i-r-1", {"justification": "x"})
+        assert not decide(f.state, analyst).allowed  # the charter alone gives it
 
 
 @pytest.mark.parametrize(
     ("member", "why", "code"),
     [
-        ("panel.steward", "To read it.", "access.not_a_receiver"),
-        ("shop.operator", "To read it.", "access.no_role"),
-        ("shop.analyst", " ", "access.no_justification"),
-        ("shop.nobody", "To read it.", "member.unknown"),
+        ("panel.steward", "To read it.", "policy.not_a_receiver"),
+        ("shop.operator", "To read it.", "policy.no_role"),
+        ("shop.analyst", " ", "policy.justification_missing"),
+        ("shop.nobody", "To read it.", "policy.unknown_member"),
     ],
 )
 def test_a_denied_opening_shows_nothing_and_is_on_record(
@@ -160,7 +172,7 @@ def test_a_denied_opening_shows_nothing_and_is_on_record(
     )
     opened = len(finished.payloads("output.accessed"))
     with pytest.raises(PolicyDeniedError) as denial:
-        access.open_insight(finished.house, segments, member, why)
+        finished.open(segments, member, why)
     assert denial.value.code == code
     assert denial.value.next_step
     assert len(finished.payloads("output.accessed")) == opened
@@ -169,10 +181,12 @@ def test_a_denied_opening_shows_nothing_and_is_on_record(
 
 
 def test_a_denied_request_is_on_record_and_never_runs(finished: TinyHouse) -> None:
-    denied = [e for e in finished.house.log.events(type="request.decided") if not e.event.payload.allowed]  # type: ignore[union-attr]
-    assert len(denied) == 1
-    subject = denied[0].event.subject
-    assert not finished.house.log.events(type="computation.run", subject=subject)
+    """It never becomes a request, because its signer may not ask it; the refusal is on record."""
+    asked = {e.event.subject for e in finished.house.log.events(type="request.submitted")}
+    (denied,) = (e for e in finished.house.log.events(type="stage.failed") if e.event.subject[:2] == "r-")
+    assert denied.event.payload.code == "request.purpose_not_agreed"  # type: ignore[attr-defined]
+    assert denied.event.subject not in asked
+    assert len(finished.payloads("computation.run")) == len(asked) == 2
 
 
 def test_what_the_charter_does_not_name_does_not_enter(fresh: TinyHouse) -> None:

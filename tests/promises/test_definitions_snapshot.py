@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ SNAPSHOT = Path(__file__).with_name("definitions.json")
 
 
 @pytest.fixture(scope="module")
-def definitions(initialized_home: Path) -> dg.Definitions:
-    charters = PROJECT_ROOT / "charters"
-    return build_defs(load_settings(home=initialized_home / "house", charters=charters))
+def definitions(initialized_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    settings = load_settings(home=tmp_path_factory.mktemp("definitions"), charters=PROJECT_ROOT / "charters")
+    shutil.copytree(initialized_home / "house" / "dbt", settings.home / "dbt")
+    return build_defs(settings)
 
 
 def described(definitions: dg.Definitions) -> dict[str, Any]:

@@ -285,9 +285,9 @@ def test_what_an_engine_says_never_becomes_public(error: Exception) -> None:
 def test_a_bug_at_the_command_line_shows_its_public_form_only(fresh: TinyHouse) -> None:
     """A traceback's last line is the engine's text; `main` is the last edge."""
     program = (
-        "import sys; from orchestration.cli import house, main\n"
+        "import sys; from orchestration.cli import main, state\n"
         "def broken(*a, **k): raise ValueError('jane@example.org')\n"
-        "house.read_state = broken\n"
+        "state.read_state = broken\n"
         "sys.argv = ['glasshouse', 'status']; main()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

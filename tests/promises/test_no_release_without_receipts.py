@@ -21,7 +21,6 @@ from orchestration.defs.names import (
 )
 from orchestration.errors import GlasshouseError, IntegrityError, ReceiptError
 from orchestration.stages import compute, gate, protect, refresh, release
-from orchestration.stages import request as requests
 from orchestration.stages.refresh import NOTHING_PASSED
 from tests.support import CALLER, TinyHouse, csv_bytes, people_rows
 
@@ -29,15 +28,7 @@ SEGMENTS = "joint_segmentation"
 
 
 def permitted_request(tiny: TinyHouse) -> str:
-    request, decision = requests.submit(
-        tiny.house,
-        tiny.charter,
-        template=SEGMENTS,
-        parameters={"rows": "age", "columns": "income"},
-        purpose="insight",
-        requester="shop.analyst",
-        justification="Asked in a test.",
-    )
+    request, decision, _ = tiny.request(SEGMENTS)
     decision.require()
     return request.id
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -26,6 +27,24 @@ def test_the_canonical_form_says_the_same_and_is_its_own(document: JsonValue) ->
     text = canonical_json(document)
     assert json.loads(text) == document
     assert canonical_json(json.loads(text)) == text
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING)
+def test_the_short_way_writes_what_the_library_writes(document: JsonValue) -> None:
+    try:
+        expected = rfc8785.dumps(document)
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011  several subclasses, none of them ours
+            canonical_json(document)
+    else:
+        assert canonical_json(document) == expected
 
 
 @given(st.dictionaries(NAMES, st.integers(0, 9), max_size=6))

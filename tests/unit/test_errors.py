@@ -90,7 +90,7 @@ def test_every_reason_reads_well() -> None:
     reasons = declared_reasons().values()
     assert len(reasons) > 50
     for reason in reasons:
-        assert re.fullmatch(r"[a-z]+\.[a-z_]+", reason.code), reason.code
+        assert re.fullmatch(r"[a-z_]+\.[a-z_]+", reason.code), reason.code
         assert reason.message[0].isupper() or reason.message[0] in "{`", reason.code
         assert reason.next_step, reason.code
 

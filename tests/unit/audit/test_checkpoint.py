@@ -5,9 +5,11 @@ import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sigstore._internal.rekor.checkpoint import SignedCheckpoint
 
 from orchestration.audit import checkpoint, merkle
 from orchestration.audit import tables as t
+from orchestration.audit.verify import verify_log
 from orchestration.errors import IntegrityError
 from orchestration.signing import SigningKey
 from tests.unit.audit.audit_story import Desk, submitted
@@ -56,6 +58,62 @@ def test_a_file_that_was_not_written_is_written_by_the_next_call(desk: Desk) -> 
     desk.say("r2", submitted())
     checkpoint.make(desk.log, desk.key, desk.checkpoints)
     assert (desk.checkpoints / made.filename).read_text(encoding="utf-8") == made.note
+
+
+class KilledError(BaseException):
+    """Not caught by anything, like a signal."""
+
+
+@pytest.mark.parametrize("at", ["write_whole", "insert", "finish"])
+def test_a_kill_at_any_moment_leaves_a_log_that_verifies_and_the_next_call_finishes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Before the file is written, between file and row, and between row and the file's own name."""
+    desk.say("r1", submitted())
+    checkpoint.make(desk.log, desk.key, desk.checkpoints)
+    desk.say("r2", submitted())
+
+    def killed(*arguments: object) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(checkpoint, at, killed)
+    with pytest.raises(KilledError):
+        checkpoint.make(desk.log, desk.key, desk.checkpoints)
+    monkeypatch.undo()
+    verify_log(desk.log, desk.checkpoints, desk.key.public).require()
+    made = checkpoint.make(desk.log, desk.key, desk.checkpoints)
+    assert made.size == 2
+    verify_log(desk.log, desk.checkpoints, desk.key.public).require()
+    assert sorted(path.name for path in desk.checkpoints.iterdir()) == [
+        checkpoint.filename(1),
+        checkpoint.filename(2),
+    ]
+
+
+def test_a_waiting_file_excuses_only_its_own_row(desk: Desk) -> None:
+    """Whoever takes the file away cannot put anything else in its place and call it unfinished."""
+    desk.say("r1", submitted())
+    made = checkpoint.make(desk.log, desk.key, desk.checkpoints)
+    file = desk.checkpoints / made.filename
+    file.unlink()
+    checkpoint.waiting(file).write_text("another", encoding="utf-8")
+    assert not verify_log(desk.log, desk.checkpoints, desk.key.public).ok
+
+
+def test_a_verifier_key_is_spelled_as_other_tools_want_it(desk: Desk) -> None:
+    name, key_id, material = checkpoint.verifier_key("log", checkpoint.ED25519, desk.key.public).split("+", 2)
+    raw = bytes.fromhex(desk.key.public["keyval"]["public"])
+    assert (name, base64.b64decode(material)) == ("log", b"\x01" + raw)
+    assert bytes.fromhex(key_id) == hashlib.sha256(b"log\n\x01" + raw).digest()[:4]
+
+
+def test_another_program_reads_a_checkpoint(desk: Desk) -> None:
+    desk.say("r1", submitted())
+    made = checkpoint.make(desk.log, desk.key, desk.checkpoints)
+    read = SignedCheckpoint.from_text(made.note)
+    assert (read.checkpoint.origin, read.checkpoint.log_size) == (made.origin, 1)
+    assert read.checkpoint.log_hash == made.root.hex()
+    assert [each.name for each in read.signed_note.signatures] == [made.origin]
 
 
 def test_the_oldest_checkpoint_that_covers_an_event_is_used(desk: Desk) -> None:

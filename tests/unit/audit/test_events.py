@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orchestration.audit import events as e
+from orchestration.audit.events import Event
+from orchestration.audit.stage_events import GatePassed, RequestSubmitted
+from orchestration.audit.vocabulary import Payload, StageReceipt, now
 from tests.unit.audit.audit_story import accepted, gate_passed, receipt, submitted
 
 MOMENT = datetime(2026, 1, 31, 10, 30, 0, 123_999, tzinfo=timezone(timedelta(hours=1)))
 
 
-def event(payload: e.Payload, **fields: Any) -> e.Event:
-    return e.Event(
-        **({"collaboration": "grocery", "subject": "s", "actor": "a", "payload": payload} | fields)
-    )
+def event(payload: Payload, **fields: Any) -> Event:
+    return Event(**({"collaboration": "grocery", "subject": "s", "actor": "a", "payload": payload} | fields))
 
 
 def document() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(event(accepted()).leaf())
+    loaded: dict[str, Any] = json.loads(event(accepted()).content())
     return loaded
 
 
@@ -33,7 +33,7 @@ def test_the_type_follows_from_the_payload() -> None:
 def test_times_are_utc_in_whole_milliseconds() -> None:
     told = event(submitted(), time=MOMENT)
     assert told.time == datetime(2026, 1, 31, 9, 30, 0, 123_000, tzinfo=UTC)
-    assert b'"time":"2026-01-31T09:30:00.123Z"' in told.leaf()
+    assert b'"time":"2026-01-31T09:30:00.123Z"' in told.content()
 
 
 def test_a_time_without_zone_is_refused() -> None:
@@ -42,28 +42,28 @@ def test_a_time_without_zone_is_refused() -> None:
 
 
 def test_an_event_is_timed_when_nobody_says_when() -> None:
-    before = e.now()
-    assert before <= event(submitted()).time <= e.now()
+    before = now()
+    assert before <= event(submitted()).time <= now()
 
 
 @pytest.mark.parametrize("type_", ["", "made.up", None], ids=str)
 def test_an_unknown_type_is_refused(type_: str | None) -> None:
     with pytest.raises(ValidationError, match="unknown event type"):
-        e.Event.model_validate(document() | {"type": type_})
+        Event.model_validate(document() | {"type": type_})
 
 
 def test_a_payload_of_another_type_is_refused() -> None:
     with pytest.raises(ValidationError):
-        e.Event.model_validate(document() | {"type": "gate.passed"})
+        Event.model_validate(document() | {"type": "gate.passed"})
     with pytest.raises(ValidationError, match="not of the event's type"):
         event(submitted(), type="gate.passed")
 
 
 def test_a_payload_nobody_registered_is_refused() -> None:
-    class Homemade(e.Payload):
+    class Homemade(Payload):
         type = "made.up"
 
-    for payload in (Homemade(), e.Payload()):
+    for payload in (Homemade(), Payload()):
         with pytest.raises(ValidationError, match="not of the event's type"):
             event(payload)
 
@@ -74,14 +74,14 @@ def test_an_extra_field_is_refused(where: str) -> None:
     target = {"event": loaded, "payload": loaded["payload"], "receipt": loaded["payload"]["receipt"]}[where]
     target["note"] = "extra"
     with pytest.raises(ValidationError, match="Extra inputs"):
-        e.Event.model_validate(loaded)
+        Event.model_validate(loaded)
 
 
-def test_a_leaf_in_another_spelling_is_refused() -> None:
-    leaf = event(accepted()).leaf()
-    assert e.Event.from_leaf(leaf).leaf() == leaf
+def test_content_in_another_spelling_is_refused() -> None:
+    leaf = event(accepted()).content()
+    assert Event.from_content(leaf).content() == leaf
     with pytest.raises(ValueError, match="canonical"):
-        e.Event.from_leaf(json.dumps(json.loads(leaf), indent=1).encode())
+        Event.from_content(json.dumps(json.loads(leaf), indent=1).encode())
 
 
 def test_text_that_is_not_unicode_is_refused() -> None:
@@ -107,19 +107,19 @@ WARNING = FAILED | {"severity": "warning"}
 def test_a_gate_passes_by_critical_checks_only(checks: list[dict[str, Any]]) -> None:
     good = gate_passed("c1", "transactions").model_dump()
     with pytest.raises(ValidationError, match="has not passed"):
-        e.GatePassed.model_validate(good | {"checks": checks})
+        GatePassed.model_validate(good | {"checks": checks})
 
 
 def test_a_gate_may_pass_with_a_warning() -> None:
     good = gate_passed("c1", "transactions").model_dump()
-    e.GatePassed.model_validate(good | {"checks": [*good["checks"], WARNING]})
+    GatePassed.model_validate(good | {"checks": [*good["checks"], WARNING]})
 
 
 @pytest.mark.parametrize("other", [receipt("room", "c1"), receipt("gate", "c2")], ids=["stage", "subject"])
-def test_a_receipt_about_something_else_is_refused(other: e.StageReceipt) -> None:
+def test_a_receipt_about_something_else_is_refused(other: StageReceipt) -> None:
     good = gate_passed("c1", "transactions").model_dump()
     with pytest.raises(ValidationError, match=r"receipt"):
-        e.GatePassed.model_validate(good | {"receipt": other.model_dump()})
+        GatePassed.model_validate(good | {"receipt": other.model_dump()})
 
 
 def test_events_cannot_be_changed() -> None:
@@ -134,9 +134,9 @@ parameters = st.dictionaries(
 
 
 @given(parameters, st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
-def test_every_event_survives_its_leaf(chosen: dict[str, Any], time: datetime) -> None:
-    payload = e.RequestSubmitted.model_validate(submitted().model_dump() | {"parameters": chosen})
+def test_every_event_survives_its_content(chosen: dict[str, Any], time: datetime) -> None:
+    payload = RequestSubmitted.model_validate(submitted().model_dump() | {"parameters": chosen})
     told = event(payload, time=time)
-    again = e.Event.from_leaf(told.leaf())
+    again = Event.from_content(told.content())
     assert again == told
     assert again.payload.model_dump() == {**submitted().model_dump(), "parameters": chosen}

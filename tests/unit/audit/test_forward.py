@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from orchestration.audit import events as e
+from orchestration.audit.events import Event
 from orchestration.audit.forward import Forwarded, forward, lineage_file
+from orchestration.audit.governance_events import CharterProposed
 from orchestration.audit.log import AuditLog
 from orchestration.settings import Settings
 from tests.unit.audit.lineage_house import COLLABORATION, house_events
@@ -74,9 +75,11 @@ def log(tmp_path: Path) -> Iterator[AuditLog]:
 
 
 def store(log: AuditLog, events: list[dict[str, Any]], version: int = 1) -> None:
-    payload = e.CharterRegistered(digest="sha256:" + f"{version:064x}", title="Grocery", version=version)
+    payload = CharterProposed(
+        digest="sha256:" + f"{version:064x}", title="Grocery", version=version, document={}
+    )
     log.append(
-        e.Event(collaboration=COLLABORATION, subject=COLLABORATION, actor="house", payload=payload),
+        Event(collaboration=COLLABORATION, subject=COLLABORATION, actor="house", payload=payload),
         lineage=events,
     )
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sigstore._internal.merkle import verify_merkle_inclusion
+from sigstore.errors import VerificationError
 
 from orchestration.audit import merkle
 
@@ -159,6 +163,52 @@ def test_growth_is_proven_and_a_rewritten_past_is_not(leaves: list[bytes], data:
     assert not merkle.verify_consistency(old, new, old_root, new_root, [*proof, bytes(32)])
     if proof:
         assert not merkle.verify_consistency(old, new, old_root, new_root, proof[1:])
+
+
+@given(leaf_lists, st.data())
+def test_the_verifier_of_sigstore_agrees(leaves: list[bytes], data: st.DataObject) -> None:
+    """`verify_merkle_inclusion` of sigstore-python, which nobody here wrote, on good and on bad proofs."""
+    size = data.draw(st.integers(1, len(leaves)))
+    index = data.draw(st.integers(0, size - 1))
+    read = reader(tree(leaves))
+    head, proof = merkle.root(size, read), merkle.inclusion_proof(index, size, read)
+    verify_merkle_inclusion(rekor_entry(leaves[index], index, size, proof, head))
+    bad = [
+        rekor_entry(leaves[index] + b"!", index, size, proof, head),
+        rekor_entry(leaves[index], index, size, [*proof, head], head),
+        rekor_entry(leaves[index], index, size, proof, merkle.leaf_hash(head)),
+    ]
+    if proof:
+        bad.append(rekor_entry(leaves[index], index, size, [bytes(32), *proof[1:]], head))
+    for entry in bad:
+        with pytest.raises(VerificationError):
+            verify_merkle_inclusion(entry)
+
+
+def rekor_entry(leaf: bytes, index: int, size: int, proof: list[bytes], head: bytes) -> Any:
+    """The part of a `TransparencyLogEntry` that the verifier reads."""
+    inclusion = SimpleNamespace(log_index=index, tree_size=size, hashes=proof, root_hash=head)
+    return SimpleNamespace(_inner=SimpleNamespace(inclusion_proof=inclusion, canonicalized_body=leaf))
+
+
+@given(leaf_lists)
+def test_pushing_on_the_right_edge_is_growing(leaves: list[bytes]) -> None:
+    grown = tree(leaves)
+    edge: list[bytes] = []
+    pushed: dict[int, bytes] = {}
+    for index, leaf in enumerate(leaves):
+        pushed |= merkle.push(edge, index, merkle.leaf_hash(leaf))
+        assert edge == [grown[node.position] for node in merkle.cover(0, index + 1)]
+    assert pushed == grown
+
+
+@given(st.lists(st.binary(max_size=6), max_size=70))
+def test_a_tree_in_memory_has_the_hashes_that_growing_gives(leaves: list[bytes]) -> None:
+    whole = merkle.Tree([merkle.leaf_hash(leaf) for leaf in leaves])
+    assert dict(whole) == tree(leaves)
+    assert (len(whole), whole.size) == (len(tree(leaves)), len(leaves))
+    for position in (-1, 2 * len(leaves), 2 * len(leaves) + 1):
+        assert position not in whole
 
 
 @given(st.integers(0, 2**40))

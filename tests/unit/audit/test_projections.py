@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, select
 
-from orchestration.audit import events as e
 from orchestration.audit import tables as t
 from orchestration.audit.projections import AlreadyRecordedError, OutOfOrderError
+from orchestration.audit.stage_events import ComputationRun, RequestDecided
+from orchestration.audit.vocabulary import Payload
 from orchestration.digests import digest_bytes
+from tests.postgres import both_databases
 from tests.unit.audit.audit_story import (
-    CHARTER,
     Desk,
     accepted,
     deidentified,
@@ -22,6 +23,8 @@ from tests.unit.audit.audit_story import (
     submitted,
 )
 
+pytestmark = both_databases
+
 
 def rows(desk: Desk, table: Table) -> list[dict[str, Any]]:
     with desk.log.read() as connection:
@@ -31,18 +34,6 @@ def rows(desk: Desk, table: Table) -> list[dict[str, Any]]:
 def only(desk: Desk, table: Table) -> dict[str, Any]:
     (row,) = rows(desk, table)
     return row
-
-
-def member(key: str = "k1", role: str = "steward") -> e.MemberRegistered:
-    return e.MemberRegistered(
-        member="retailer.steward", participant="retailer", roles=(role,), public_key={"keyid": key}
-    )
-
-
-def test_every_type_of_event_has_a_projector() -> None:
-    from orchestration.audit.projections import _PROJECTORS
-
-    assert set(_PROJECTORS) == set(e.PAYLOADS.values())
 
 
 def test_a_contribution_can_be_followed_to_its_gate(desk: Desk) -> None:
@@ -95,17 +86,13 @@ def test_a_refused_contribution_may_be_accepted_later(desk: Desk) -> None:
     assert only(desk, t.contributions)["status"] == "accepted"
 
 
-def test_a_new_key_replaces_the_old_one(desk: Desk) -> None:
-    desk.say("retailer.steward", member("k1"))
-    desk.say("retailer.steward", member("k2"))
-    assert only(desk, t.members)["public_key"] == '{"keyid":"k2"}'
-
-
 def test_a_request_moves_through_its_states(full_desk: Desk) -> None:
     row = only(full_desk, t.requests)
     assert (row["status"], row["code"]) == ("released", None)
+    assert (row["datasets"], row["approval"]) == ('["transactions"]', None)
     assert row["parameters"] == '{"left":"shoppers","right":"mailed"}'
-    assert only(full_desk, t.releases)["receivers"] == '["brand_agency","retailer"]'
+    release = only(full_desk, t.releases)
+    assert (release["receivers"], release["recalled"]) == ('["brand_agency","retailer"]', False)
     assert [(row["granted"], row["code"]) for row in rows(full_desk, t.accesses)] == [
         (True, None),
         (False, "access.not_a_receiver"),
@@ -114,16 +101,12 @@ def test_a_request_moves_through_its_states(full_desk: Desk) -> None:
 
 def test_a_denied_request_keeps_its_reason(desk: Desk) -> None:
     desk.say("r1", submitted())
-    desk.say("r1", e.RequestDecided(allowed=False, code="request.purpose", message="No."))
+    desk.say("r1", RequestDecided(allowed=False, code="request.purpose", message="No."))
     row = only(desk, t.requests)
     assert (row["status"], row["code"]) == ("denied", "request.purpose")
 
 
 REPEATED: dict[str, Callable[[Desk], object]] = {
-    "charter": lambda desk: desk.say(
-        "grocery", e.CharterRegistered(digest=CHARTER, title="Grocery", version=1)
-    ),
-    "member": lambda desk: desk.say("retailer.steward", member()),
     "accepted": lambda desk: desk.say("c1", accepted("c1")),
     "refused": lambda desk: desk.say("c9", refused()),
     "submitted": lambda desk: desk.say("r1", submitted()),
@@ -148,14 +131,14 @@ def test_the_same_delivery_under_another_name_counts_once(desk: Desk) -> None:
 def test_a_decision_and_a_release_are_made_once(full_desk: Desk) -> None:
     size = full_desk.log.size
     release = next(logged for logged in full_desk.log.events("output.released")).event.payload
-    for again in (e.RequestDecided(allowed=True, message="Permitted."), release):
+    for again in (RequestDecided(allowed=True, message="Permitted."), release):
         with pytest.raises((AlreadyRecordedError, OutOfOrderError)):
             full_desk.say("r1", again)
     assert full_desk.log.size == size
 
 
-def computed(request: str) -> e.ComputationRun:
-    return e.ComputationRun(
+def computed(request: str) -> ComputationRun:
+    return ComputationRun(
         receipt=receipt("cells", request),
         request=request,
         template="audience_overlap",
@@ -163,16 +146,16 @@ def computed(request: str) -> e.ComputationRun:
     )
 
 
-OUT_OF_ORDER: dict[str, tuple[str, e.Payload]] = {
+OUT_OF_ORDER: dict[str, tuple[str, Payload]] = {
     "de-identified before it was accepted": ("c1", deidentified("c1", "transactions")),
     "gate before de-identification": ("c1", gate_passed("c1", "transactions")),
-    "decision on nothing": ("r1", e.RequestDecided(allowed=True, message="")),
+    "decision on nothing": ("r1", RequestDecided(allowed=True, message="")),
     "computed before it was permitted": ("r1", computed("r1")),
 }
 
 
 @pytest.mark.parametrize(("subject", "payload"), OUT_OF_ORDER.values(), ids=OUT_OF_ORDER)
-def test_a_step_out_of_order_is_refused(desk: Desk, subject: str, payload: e.Payload) -> None:
+def test_a_step_out_of_order_is_refused(desk: Desk, subject: str, payload: Payload) -> None:
     with pytest.raises(OutOfOrderError) as caught:
         desk.say(subject, payload)
     assert caught.value.code == "log.out_of_order"
@@ -181,7 +164,7 @@ def test_a_step_out_of_order_is_refused(desk: Desk, subject: str, payload: e.Pay
 
 def test_a_denied_request_is_not_computed(desk: Desk) -> None:
     desk.say("r1", submitted())
-    desk.say("r1", e.RequestDecided(allowed=False, code="request.purpose", message="No."))
+    desk.say("r1", RequestDecided(allowed=False, code="request.purpose", message="No."))
     with pytest.raises(OutOfOrderError, match="is denied"):
         desk.say("r1", computed("r1"))
 

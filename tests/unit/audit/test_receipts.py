@@ -3,10 +3,15 @@ from __future__ import annotations
 import pytest
 
 from orchestration.audit import tables as t
+from orchestration.audit.events import commitment
+from orchestration.audit.merkle import leaf_hash
 from orchestration.audit.receipts import load, require
 from orchestration.digests import digest_bytes
 from orchestration.errors import IntegrityError, ReceiptError
+from tests.postgres import both_databases
 from tests.unit.audit.audit_story import CHARTER, Desk, gate_failed
+
+pytestmark = both_databases
 
 
 def test_the_newest_receipt_of_a_stage_is_found(desk: Desk) -> None:
@@ -54,13 +59,11 @@ def test_a_receipt_for_an_event_outside_the_tree_is_broken(desk: Desk) -> None:
     """A whole forged event, hashed correctly and listed as a receipt, still is no leaf of the tree."""
     gate = desk.contribute("c1")[-1]
     changed = {"justification": "forged"}
-    forged = gate.event.model_copy(update=changed).leaf()
-    from orchestration.audit.merkle import leaf_hash
-
-    receipt_id = leaf_hash(forged).hex()
+    forged = gate.event.model_copy(update=changed).content()
+    receipt_id = leaf_hash(commitment(forged, gate.salt)).hex()
     with desk.log.write() as connection:
         at = t.events.c.seq == gate.seq
-        connection.execute(t.events.update().where(at).values(leaf=forged, receipt_id=receipt_id))
+        connection.execute(t.events.update().where(at).values(content=forged, receipt_id=receipt_id))
         connection.execute(
             t.receipts.update().where(t.receipts.c.seq == gate.seq).values(receipt_id=receipt_id)
         )

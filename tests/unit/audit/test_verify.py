@@ -10,6 +10,7 @@ from sqlalchemy import LargeBinary, Table, select
 
 from orchestration.audit import tables as t
 from orchestration.audit.log import AuditLog
+from orchestration.audit.projections import ALL_TABLES
 from orchestration.audit.verify import Verification, verify_log
 from orchestration.errors import GlasshouseError, IntegrityError
 from tests.unit.audit.audit_story import Desk
@@ -30,8 +31,9 @@ def test_an_untouched_log_verifies(full_desk: Desk) -> None:
         "events 13/13 valid",
         "nodes 23/23 consistent",
         "checkpoints 2/2 consistent",
+        "cosignatures 0/0 valid",
         "lineage 1/1 as recorded",
-        "tables 8/8 equal to replay",
+        f"tables {len(ALL_TABLES)}/{len(ALL_TABLES)} equal to replay",
     ]
     assert (found.size, found.sealed, found.root) == (13, 13, full_desk.log.root())
 
@@ -55,7 +57,7 @@ def edit(desk: Desk, statement: str) -> None:
 
 
 def swap_events(desk: Desk) -> None:
-    columns = ("type", "collaboration", "subject", "time", "receipt_id", "leaf")
+    columns = ("type", "collaboration", "subject", "time", "receipt_id", "salt", "content")
     moved = ", ".join(
         f"{name} = (SELECT {name} FROM events o WHERE o.seq = 15 - events.seq)" for name in columns
     )
@@ -63,7 +65,7 @@ def swap_events(desk: Desk) -> None:
 
 
 def insert_event(desk: Desk) -> None:
-    copied = "type, collaboration, subject, time, receipt_id, leaf"
+    copied = "type, collaboration, subject, time, receipt_id, salt, content"
     edit(desk, f"INSERT INTO events SELECT 13, {copied} FROM events WHERE seq = 11")
 
 
@@ -83,7 +85,9 @@ def add_file(desk: Desk) -> None:
 
 # What is done to the database → where it must be found.
 EDITS = {
-    "UPDATE events SET leaf = CAST(leaf AS TEXT) WHERE seq = 4": "event 4",
+    "UPDATE events SET content = CAST(content AS TEXT) WHERE seq = 4": "event 4",
+    "UPDATE events SET salt = CAST(salt AS TEXT) WHERE seq = 4": "event 4",
+    "UPDATE events SET salt = salt || X'00' WHERE seq = 4": "event 4",
     "DELETE FROM events WHERE seq = 4": "event 4",
     "DELETE FROM events WHERE seq = 12": "event 12",
     "UPDATE events SET subject = 'x' WHERE seq = 3": "event 3",
@@ -100,6 +104,8 @@ EDITS = {
         "table datasets, row x, transactions"
     ),
     "DELETE FROM members": "table members, row grocery, retailer.steward",
+    "UPDATE statements SET seq = 4": "table statements, row sha256:",
+    "UPDATE accesses SET granted = 7 WHERE granted": "table accesses, row 11",
 }
 
 
@@ -107,7 +113,7 @@ EDITS = {
 def test_an_edit_of_the_database_is_found_where_it_is(full_desk: Desk, statement: str, where: str) -> None:
     edit(full_desk, statement)
     found = check(full_desk)
-    assert where in places(found)
+    assert any(place.startswith(where) for place in places(found))
     with pytest.raises(IntegrityError) as caught:
         found.require()
     assert caught.value.exit_code == 4
@@ -140,7 +146,11 @@ def test_a_history_rewritten_whole_is_found_by_its_checkpoints(full_desk: Desk, 
             for table in (t.checkpoints, t.lineage):
                 new.execute(table.insert(), [dict(row) for row in old.execute(select(table)).mappings()])
         found = verify_log(forged, full_desk.checkpoints, full_desk.key.public)
-    assert places(found) == {"checkpoint 13"}
+    assert places(found) == {"checkpoint 5", "checkpoint 13"}
+
+
+# Cosignatures have tests of their own; logins and tokens are no part of the log.
+TABLES = (t.events, t.nodes, t.lineage, t.checkpoints, *ALL_TABLES)
 
 
 def binary_and_text_cells(desk: Desk, table: Table) -> list[tuple[int, str, bytes, bool]]:
@@ -148,17 +158,17 @@ def binary_and_text_cells(desk: Desk, table: Table) -> list[tuple[int, str, byte
     cells = []
     with desk.log.read() as connection:
         for column in table.columns:
-            query = f"SELECT rowid, CAST({column.name} AS BLOB), typeof({column.name}) FROM {table.name}"
+            query = f"SELECT rowid, CAST([{column.name}] AS BLOB), typeof([{column.name}]) FROM {table.name}"
             for rowid, value, kind in connection.exec_driver_sql(query):
                 if kind in ("text", "blob") and value:
                     cells.append((rowid, column.name, value, isinstance(column.type, LargeBinary)))
     return cells
 
 
-@pytest.mark.parametrize("table", t.metadata.sorted_tables, ids=lambda table: table.name)
-def test_one_flipped_bit_of_any_cell_is_found(full_desk: Desk, table: Table) -> None:
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_one_flipped_bit_of_any_cell_is_found(governed_desk: Desk, table: Table) -> None:
     chance = random.Random(table.name)
-    cells = binary_and_text_cells(full_desk, table)
+    cells = binary_and_text_cells(governed_desk, table)
     assert cells
     for rowid, column, value, blob in chance.sample(cells, min(len(cells), 25)):
         changed = bytearray(value)
@@ -166,26 +176,26 @@ def test_one_flipped_bit_of_any_cell_is_found(full_desk: Desk, table: Table) -> 
         changed[place // 8] ^= 1 << place % 8
         for written in (bytes(changed), value):
             literal = f"X'{written.hex()}'" if blob else f"CAST(X'{written.hex()}' AS TEXT)"
-            edit(full_desk, f"UPDATE {table.name} SET {column} = {literal} WHERE rowid = {rowid}")
-            assert check(full_desk).ok == (written == value), (table.name, column, place)
+            edit(governed_desk, f"UPDATE {table.name} SET [{column}] = {literal} WHERE rowid = {rowid}")
+            assert check(governed_desk).ok == (written == value), (table.name, column, place)
 
 
-@pytest.mark.parametrize("table", t.metadata.sorted_tables, ids=lambda table: table.name)
-def test_a_changed_number_is_found(full_desk: Desk, table: Table) -> None:
-    with full_desk.log.read() as connection:
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_changed_number_is_found(governed_desk: Desk, table: Table) -> None:
+    with governed_desk.log.read() as connection:
         columns = [
             column.name
             for column in table.columns
-            if connection.exec_driver_sql(f"SELECT typeof({column.name}) FROM {table.name}").scalar()
+            if connection.exec_driver_sql(f"SELECT typeof([{column.name}]) FROM {table.name}").scalar()
             == "integer"
             and (table.name, column.name) != ("lineage", "id")  # only an order, which the digest covers
         ]
     for column in columns:
         last = f"rowid = (SELECT max(rowid) FROM {table.name})"
-        edit(full_desk, f"UPDATE {table.name} SET {column} = {column} + 1000 WHERE {last}")
-        assert not check(full_desk).ok, (table.name, column)
-        edit(full_desk, f"UPDATE {table.name} SET {column} = {column} - 1000 WHERE {last}")
-    assert check(full_desk).ok
+        edit(governed_desk, f"UPDATE {table.name} SET [{column}] = [{column}] + 1000 WHERE {last}")
+        assert not check(governed_desk).ok, (table.name, column)
+        edit(governed_desk, f"UPDATE {table.name} SET [{column}] = [{column}] - 1000 WHERE {last}")
+    assert check(governed_desk).ok
 
 
 def test_one_flipped_bit_of_the_file_is_found_or_changes_nothing(full_desk: Desk, tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ def test_scalars_hold_no_surprises() -> None:
     }
 
 
+def test_folded_and_literal_text_hold_only_what_is_written() -> None:
+    text = b"folded: >-\n  one\n  two\n\n  three\nliteral: |\n  one\n  two\n"
+    assert read_yaml(text).value == {"folded": "one two\nthree", "literal": "one\ntwo\n"}
+    assert read_yaml(b'quoted: "\\a"').value == {"quoted": "\a"}  # as written: the model refuses it
+
+
 def test_every_duplicate_key_is_reported_with_its_line() -> None:
     document = read_yaml(b"a: 1\nb: {c: 1, c: 2}\na: 3\n")
     assert document.doubles == ((("b", "c"), 2), (("a",), 3))

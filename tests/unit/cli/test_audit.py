@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from orchestration import house
 from orchestration.audit import tables as t
 from orchestration.audit.checkpoint import make
-from orchestration.audit.events import Event, RequestSubmitted
+from orchestration.audit.events import Event
 from orchestration.audit.log import AuditLog
+from orchestration.audit.stage_events import RequestSubmitted
 from orchestration.cli.audit import app
 from orchestration.errors import ConfigError, IntegrityError
 from orchestration.signing import SigningKey
@@ -91,7 +92,7 @@ def test_the_log_as_json_is_whole(desk: Desk) -> None:
 def test_a_sound_log_verifies(desk: Desk) -> None:
     shown = desk.run("verify")
     assert shown.exit_code == 0
-    for line in ("events 5/5 valid", "checkpoints 1/1 consistent", "tables 8/8 equal to replay"):
+    for line in ("events 5/5 valid", "checkpoints 1/1 consistent", "tables 22/22 equal to replay"):
         assert line in shown.stdout
     assert json.loads(desk.run("verify", "--json").stdout)["ok"] is True
 

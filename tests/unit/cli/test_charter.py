@@ -40,7 +40,7 @@ def test_check_prints_every_mistake_and_says_no(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     text = (
         STARTER.read_text(encoding="utf-8")
-        .replace("quorum: 2", "quorum: 9")
+        .replace("quorum: 2", "quorum: 9", 1)
         .replace("lineage: true", "lineage: no")
     )
     bad.write_text(text, encoding="utf-8")

@@ -7,25 +7,51 @@ from their real SQL, so the pages meet the shapes they meet in a real house. No 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 from jinja2 import Environment
+from pydantic import JsonValue
 from ruamel.yaml import YAML
 from starlette.testclient import TestClient
 
 from orchestration.audit import checkpoint, lineage
-from orchestration.audit import events as e
 from orchestration.audit import lineage_datasets as ld
 from orchestration.audit.column_lineage import trace_query
+from orchestration.audit.events import Event
+from orchestration.audit.governance_events import (
+    CharterActivated,
+    CharterProposed,
+    CharterSigned,
+    MemberEnrolled,
+    ParticipantAccepted,
+)
 from orchestration.audit.lineage_datasets import Column, Dataset
-from orchestration.audit.log import LoggedEvent
+from orchestration.audit.log import AuditLog, LoggedEvent
+from orchestration.audit.stage_events import (
+    AccessDenied,
+    ComputationRun,
+    ContributionAccepted,
+    ContributionRefused,
+    DatasetDeidentified,
+    GateCheck,
+    GatePassed,
+    OutputAccessed,
+    OutputGenerated,
+    OutputReleased,
+    RequestDecided,
+    RequestSubmitted,
+    RoomRefreshed,
+)
+from orchestration.audit.vocabulary import Payload, Stage, StageReceipt, now
 from orchestration.charter import ENTITIES, Charter
 from orchestration.digests import digest_bytes
 from orchestration.house import House
 from orchestration.portal import create_app
+from orchestration.portal.entrance import COOKIE
+from orchestration.portal.sessions import Sessions
 from orchestration.settings import PROJECT_ROOT, load_settings
 
 GROCERY = "grocery"
@@ -58,8 +84,11 @@ _RUN = "0198f0c2-0000-7000-8000-{:012d}"
 
 
 def empty_house(home: Path) -> House:
-    """A house after `glasshouse init`."""
-    return House.initialize(load_settings(home=home, charters=PROJECT_ROOT / "charters"))
+    """A house after `glasshouse init`, whose log takes any event: the story below is nobody's signed word."""
+    settings = load_settings(home=home, charters=PROJECT_ROOT / "charters")
+    house = House.initialize(settings)
+    house.log.close()
+    return replace(house, log=AuditLog(settings.control_url))
 
 
 def populated_house(home: Path) -> House:
@@ -69,9 +98,17 @@ def populated_house(home: Path) -> House:
     return house
 
 
-def client_of(house: House) -> TestClient:
-    """A client that may ask the portal of `house`; errors of the server arrive as pages."""
-    return TestClient(create_app(house), base_url="http://127.0.0.1:8321", raise_server_exceptions=False)
+def client_of(
+    house: House, member: str | None = "data_provider.auditor", collaboration: str = GROCERY
+) -> TestClient:
+    """A client signed in as `member`, or as nobody; errors of the server arrive as pages."""
+    sessions = Sessions()
+    client = TestClient(
+        create_app(house, sessions), base_url="http://127.0.0.1:8321", raise_server_exceptions=False
+    )
+    if member is not None:
+        client.cookies.set(COOKIE, sessions.begin(collaboration, member))
+    return client
 
 
 @dataclass
@@ -83,10 +120,10 @@ class Story:
     def __post_init__(self) -> None:
         self.charter: Charter = self.house.charter(GROCERY)
         self._numbers = count(1)
-        self._clock = e.now() - timedelta(minutes=20)
+        self._clock = now() - timedelta(minutes=20)
 
     def tell(self) -> None:
-        self.members()
+        self.found()
         gates = {dataset.id: self.contribute(dataset.id) for dataset in self.charter.datasets}
         self.refuse_delivery()
         checkpoint.make(self.house.log, self.house.operator, self.house.checkpoints)
@@ -101,12 +138,12 @@ class Story:
         self,
         subject: str,
         actor: str,
-        payload: e.Payload,
+        payload: Payload,
         justification: str = "",
         lineage_events: Sequence[lineage.LineageEvent] = (),
     ) -> LoggedEvent:
         self._clock += timedelta(seconds=7)
-        event = e.Event(
+        event = Event(
             collaboration=GROCERY,
             subject=subject,
             actor=actor,
@@ -116,8 +153,8 @@ class Story:
         )
         return self.house.log.append(event, lineage=lineage_events)
 
-    def receipt(self, stage: e.Stage, subject: str, *inputs: LoggedEvent) -> e.StageReceipt:
-        return e.StageReceipt(
+    def receipt(self, stage: Stage, subject: str, *inputs: LoggedEvent) -> StageReceipt:
+        return StageReceipt(
             stage=stage,
             subject=subject,
             charter_digest=self.charter.digest,
@@ -126,14 +163,35 @@ class Story:
             run_id=_RUN.format(next(self._numbers)),
         )
 
-    def members(self) -> None:
-        for participant in self.charter.participants:
-            for member in participant.members:
-                key = {"keyid": digest_bytes(member.id.encode())[7:], "keytype": "ed25519"}
-                payload = e.MemberRegistered(
-                    member=member.id, participant=participant.id, roles=member.roles, public_key=key
+    def found(self) -> None:
+        """Proposed, accepted by four stewards, everybody enrolled, signed by all, active."""
+        charter = self.charter
+        until = datetime(2027, 12, 31, tzinfo=UTC)
+        document = CharterProposed(
+            digest=charter.digest, title=charter.title, version=charter.version, document=charter.document
+        )
+        self.say(GROCERY, "operator", document, "Agreed on by the four stewards.")
+        stewards = {f"{each.id}.steward": _key(f"{each.id}.steward") for each in charter.participants}
+        for steward, key in stewards.items():
+            participant = steward.partition(".")[0]
+            accepted = ParticipantAccepted(participant=participant, steward=steward, public_key=key)
+            self.say(participant, steward, accepted, "We take part.")
+        for member in charter.members:
+            if member.id not in stewards:
+                enrolled = MemberEnrolled(
+                    member=member.id,
+                    roles=member.roles,
+                    public_key=_key(member.id),
+                    proof="-",
+                    expires_at=until,
                 )
-                self.say(member.id, "operator", payload, "Named in the charter.")
+                self.say(member.id, f"{member.id.partition('.')[0]}.steward", enrolled, "Works for us.")
+        compared = {steward: str(key["keyid"]) for steward, key in stewards.items()}
+        for steward in stewards:
+            participant = steward.partition(".")[0]
+            signed = CharterSigned(digest=charter.digest, participant=participant, stewards=compared)
+            self.say(GROCERY, steward, signed, "Read and compared.")
+        self.say(GROCERY, "operator", CharterActivated(digest=charter.digest), "All have signed.")
 
     def contribute(self, dataset_id: str) -> LoggedEvent:
         dataset = self.charter.dataset(dataset_id)
@@ -142,7 +200,7 @@ class Story:
         accepted = self.say(
             contribution,
             steward,
-            e.ContributionAccepted(
+            ContributionAccepted(
                 receipt=self.receipt("contribution", contribution),
                 dataset=dataset_id,
                 participant=dataset.participant,
@@ -165,7 +223,7 @@ class Story:
         deidentified = self.say(
             contribution,
             "operator",
-            e.DatasetDeidentified(
+            DatasetDeidentified(
                 receipt=self.receipt("deidentified", contribution, accepted),
                 dataset=dataset_id,
                 contribution=contribution,
@@ -184,14 +242,14 @@ class Story:
         return self.say(
             contribution,
             "operator",
-            e.GatePassed(
+            GatePassed(
                 receipt=self.receipt("gate", contribution, deidentified),
                 dataset=dataset_id,
                 contribution=contribution,
                 table=table,
                 suite_digest=digest_bytes(dataset.entity.encode()),
                 checks=tuple(
-                    e.GateCheck(
+                    GateCheck(
                         rule=f"{dataset_id}.r{number:02d}_{field.attribute}_not_null",
                         expectation="expect_column_values_to_not_be_null",
                         column=field.attribute,
@@ -203,7 +261,7 @@ class Story:
         )
 
     def refuse_delivery(self) -> None:
-        payload = e.ContributionRefused(
+        payload = ContributionRefused(
             dataset="coupons",
             participant="brand_agency",
             delivery="coupons-second-try",
@@ -218,7 +276,7 @@ class Story:
     def refresh(self, gates: dict[str, LoggedEvent]) -> LoggedEvent:
         datasets = {dataset.entity: dataset.id for dataset in self.charter.datasets}
         contributions = {name: logged.event.subject for name, logged in gates.items()}
-        payload = e.RoomRefreshed(
+        payload = RoomRefreshed(
             receipt=self.receipt("room", GROCERY, *gates.values()),
             tables={entity: (contributions[name],) for entity, name in datasets.items()},
         )
@@ -231,7 +289,7 @@ class Story:
     def submit(self, template: str, requester: str, purpose: str, parameters: dict[str, str]) -> str:
         request = f"r-{digest_bytes(f'{template}{requester}'.encode())[7:15]}"
         member = f"{requester}.analyst"
-        payload = e.RequestSubmitted(
+        payload = RequestSubmitted(
             template=template,
             parameters=dict(parameters),
             purpose=purpose,
@@ -244,13 +302,13 @@ class Story:
     def release(self, template: str, room: LoggedEvent) -> None:
         requester, purpose, parameters, shown, primary, complementary = QUESTIONS[template]
         request = self.submit(template, requester, purpose, parameters)
-        permitted = e.RequestDecided(allowed=True, message="The charter permits it.")
+        permitted = RequestDecided(allowed=True, message="The charter permits it.")
         self.say(request, "operator", permitted)
         (inputs, cells), *_ = _models(["cells"], only=template)
         computed = self.say(
             request,
             "operator",
-            e.ComputationRun(
+            ComputationRun(
                 receipt=self.receipt("cells", request, room),
                 request=request,
                 template=template,
@@ -262,7 +320,7 @@ class Story:
         generated = self.say(
             request,
             "operator",
-            e.OutputGenerated(
+            OutputGenerated(
                 receipt=self.receipt("protected", request, computed),
                 request=request,
                 template=template,
@@ -282,7 +340,7 @@ class Story:
         self.say(
             request,
             "operator",
-            e.OutputReleased(
+            OutputReleased(
                 receipt=self.receipt("insight", request, generated),
                 request=request,
                 release=f"rel-{request[2:]}",
@@ -297,7 +355,7 @@ class Story:
 
     def deny(self) -> None:
         request = self.submit("joint_segmentation", "media_owner", "collaboration_planning", {"rows": "age"})
-        payload = e.RequestDecided(
+        payload = RequestDecided(
             allowed=False,
             code="request.requester",
             message=f"The charter does not let media_owner request joint_segmentation. {HOSTILE}",
@@ -307,13 +365,13 @@ class Story:
     def open_insight(self, template: str) -> None:
         requester = QUESTIONS[template][0]
         release = f"rel-{digest_bytes(f'{template}{requester}'.encode())[7:15]}"
-        opened = e.OutputAccessed(release=release, member="brand_agency.analyst", detail="full")
+        opened = OutputAccessed(release=release, member="brand_agency.analyst", detail="full")
         self.say(release, "brand_agency.analyst", opened, "Planning the third quarter.")
-        denied = e.AccessDenied(release=release, member="data_provider.steward", code="access.not_a_receiver")
+        denied = AccessDenied(release=release, member="data_provider.steward", code="access.not_a_receiver")
         self.say(release, "data_provider.steward", denied, "=HYPERLINK(0)")
 
     def run(
-        self, stage: e.Stage, name: str, inputs: Iterable[Dataset], outputs: Iterable[Dataset]
+        self, stage: Stage, name: str, inputs: Iterable[Dataset], outputs: Iterable[Dataset]
     ) -> list[lineage.LineageEvent]:
         run = lineage.StageRun(
             run_id=lineage.new_run_id(),
@@ -327,6 +385,10 @@ class Story:
             lineage.started(run, inputs, at=self._clock),
             lineage.completed(run, inputs, list(outputs), at=self._clock),
         ]
+
+
+def _key(member: str) -> dict[str, JsonValue]:
+    return {"keyid": digest_bytes(member.encode())[7:], "keytype": "ed25519"}
 
 
 def _contribution(charter: Charter, dataset_id: str) -> Dataset:

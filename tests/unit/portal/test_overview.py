@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestration.audit import events as e
+from orchestration.audit.stage_events import ContributionAccepted, GateFailed, GatePassed, StageFailed
+from orchestration.audit.vocabulary import Handover
 from orchestration.digests import digest_bytes
 from orchestration.house import House
 from orchestration.portal.overview import Overview, overview, rows
@@ -34,7 +35,7 @@ def test_every_stage_that_passed_shows_the_receipt_the_log_holds(house: House) -
         assert step.seq is not None
         logged = house.log.event(step.seq)
         assert (step.state, step.receipt) == ("passed", logged.receipt_id)
-        assert isinstance(logged.event.payload, e.Handover)
+        assert isinstance(logged.event.payload, Handover)
         assert logged.event.payload.receipt.stage == step.stage
 
 
@@ -68,7 +69,7 @@ def test_a_refused_delivery_stands_until_it_is_accepted(new_house: House) -> Non
     story.refuse_delivery()
     assert [refusal.code for refusal in seen(new_house).refusals] == ["contribution.missing_column"]
     refused = new_house.log.events("contribution.refused")[0]
-    accepted = e.ContributionAccepted(
+    accepted = ContributionAccepted(
         receipt=story.receipt("contribution", refused.event.subject),
         dataset="coupons",
         participant="brand_agency",
@@ -87,9 +88,9 @@ def test_a_refused_delivery_stands_until_it_is_accepted(new_house: House) -> Non
     assert states(view, "coupons") == ["accepted", "not yet", "not yet", "not yet"]
 
 
-def failed_gate(story: Story, passed: e.GatePassed) -> e.GateFailed:
+def failed_gate(story: Story, passed: GatePassed) -> GateFailed:
     checks = (passed.checks[0], passed.checks[1].model_copy(update={"passed": False}))
-    return e.GateFailed(
+    return GateFailed(
         dataset=passed.dataset,
         contribution=passed.contribution,
         table=passed.table,
@@ -104,7 +105,7 @@ def test_a_failed_gate_takes_back_the_pass_and_names_no_receipt(new_house: House
     story = Story(new_house)
     gate = story.contribute("demographics")
     assert states(seen(new_house), "demographics") == ["accepted", "done", "passed", "at next refresh"]
-    assert isinstance(gate.event.payload, e.GatePassed)
+    assert isinstance(gate.event.payload, GatePassed)
     failed = story.say(gate.event.subject, "operator", failed_gate(story, gate.event.payload))
     view = seen(new_house)
     step = next(chain for chain in view.chains if chain.dataset == "demographics").steps[2]
@@ -116,7 +117,7 @@ def test_a_failed_gate_takes_back_the_pass_and_names_no_receipt(new_house: House
 def test_a_gate_that_passed_with_a_warning_says_so(new_house: House) -> None:
     story = Story(new_house)
     gate = story.contribute("demographics").event.payload
-    assert isinstance(gate, e.GatePassed)
+    assert isinstance(gate, GatePassed)
     warned = gate.checks[0].model_copy(update={"passed": False, "severity": "warning"})
     again = gate.model_copy(update={"checks": (warned, *gate.checks[1:])})
     story.say(gate.contribution, "operator", again)
@@ -127,7 +128,7 @@ def test_a_gate_that_passed_with_a_warning_says_so(new_house: House) -> None:
 def test_a_stopped_step_is_shown_until_it_passes(new_house: House) -> None:
     story = Story(new_house)
     gate = story.contribute("demographics")
-    stopped = e.StageFailed(
+    stopped = StageFailed(
         stage="room",
         subject=GROCERY,
         code="storage.full",

@@ -12,7 +12,6 @@ from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
 from orchestration.house import House
-from orchestration.portal.app import create_app
 from orchestration.portal.texts import amount, day, pretty_json, query
 from tests.unit.portal.portal_house import HOSTILE, Story, client_of
 
@@ -165,7 +164,6 @@ def test_an_event_page_shows_its_leaf_and_its_proof(client: TestClient, house: H
         ("/log?before=99999999999999999999", "portal.bad_number"),
         ("/lineage?table=<b>", "portal.no_such_lineage"),
         ("/lineage?level=<b>", "portal.unknown_choice"),
-        ("/?collaboration=<b>", "house.unknown_collaboration"),
         ("/static/../app.py", "portal.no_such_page"),
         ("/static/%2e%2e/app.py", "portal.no_such_page"),
     ],
@@ -189,17 +187,19 @@ def test_a_new_house_has_its_pages_too(new_house: House, page: str) -> None:
 
 
 def test_a_tampered_log_is_said_on_the_page(new_house: House) -> None:
-    Story(new_house).members()
+    Story(new_house).found()
     engine = create_engine(new_house.settings.control_url)
     with engine.begin() as connection:
         connection.execute(
-            text("UPDATE members SET roles = '[\"operator\"]' WHERE member = 'retailer.analyst'")
+            text("UPDATE members SET participant = 'nobody' WHERE member = 'retailer.analyst'")
         )
     page = client_of(new_house).get("/").text
     assert "1 problem found" in page
     assert "table members, row grocery, retailer.analyst" in page
     with engine.begin() as connection:
-        connection.execute(text("UPDATE events SET leaf = CAST(replace(leaf, 'Named', 'Nemed') AS BLOB)"))
+        connection.execute(
+            text("UPDATE events SET content = CAST(replace(content, 'part', 'heart') AS BLOB)")
+        )
     engine.dispose()
     answer = client_of(new_house).get("/log")
     assert answer.status_code == 500
@@ -214,8 +214,7 @@ def test_an_unexpected_error_shows_only_its_public_form(
         raise RuntimeError("jane@example.com")
 
     monkeypatch.setattr("orchestration.portal.app.head", fail)
-    client = TestClient(create_app(house), base_url="http://localhost", raise_server_exceptions=False)
-    answer = client.get("/log")
+    answer = client_of(house).get("/log")
     assert answer.status_code == 500
     assert "internal.unexpected" in answer.text
     assert "jane" not in answer.text

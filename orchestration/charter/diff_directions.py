@@ -1,0 +1,119 @@
+"""Which way a value moved: looser, stricter, neither, or not known.
+
+Belongs here: comparing two values of one clause, and nothing about where it stands. None means that no rule
+can tell; whoever asks then counts it as looser. Must not be here: the table of clauses (`diff_rules`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+Direction = Literal["looser", "stricter", "neutral"]
+Compare = Callable[[Any, Any], Direction | None]
+
+OPPOSITE: dict[Direction, Direction] = {"looser": "stricter", "stricter": "looser", "neutral": "neutral"}
+
+
+def neutral(_old: Any, _new: Any) -> Direction | None:
+    return "neutral"
+
+
+def unknown(_old: Any, _new: Any) -> Direction | None:
+    return None
+
+
+def less(old: Any, new: Any) -> Direction | None:
+    """A lower value is looser, and no value at all is loosest."""
+    if old is None or new is None:
+        return "looser" if new is None else "stricter"
+    before, after = _value(old), _value(new)
+    if type(before) is not type(after):  # a number became a date
+        return None
+    if before == after:
+        return "neutral"
+    return "stricter" if after > before else "looser"
+
+
+def more(old: Any, new: Any) -> Direction | None:
+    """A higher value is looser, and no value at all is loosest."""
+    if old is None or new is None:
+        return "looser" if new is None else "stricter"
+    direction = less(old, new)
+    return None if direction is None else OPPOSITE[direction]
+
+
+def ranked(*looser_first: Any) -> Compare:
+    """Values from the loosest to the strictest; one that is not listed cannot be compared."""
+
+    def compare(old: Any, new: Any) -> Direction | None:
+        if old not in looser_first or new not in looser_first:
+            return None
+        return "stricter" if looser_first.index(new) > looser_first.index(old) else "looser"
+
+    return compare
+
+
+def absent_is(direction: Direction) -> Compare:
+    """To leave the clause out moves this way, to put it in the other; another value cannot be compared."""
+
+    def compare(old: Any, new: Any) -> Direction | None:
+        if new is None:
+            return direction
+        return OPPOSITE[direction] if old is None else None
+
+    return compare
+
+
+def maturity(old: Any, new: Any) -> Direction | None:
+    """From people to machines, or back, is another way to decide: neither looser nor stricter by itself."""
+    return ranked("automatic_checks", "formal_audit", "private_computation")(old, new)
+
+
+def technique(old: Any, new: Any) -> Direction | None:
+    """By how much of the value is left in the room."""
+    if old["kind"] == new["kind"]:
+        match old["kind"]:
+            case "generalize" if old["bands"] == new["bands"] and "to" in old and "to" in new:
+                return ranked("day", "week", "month", "year")(old["to"], new["to"])
+            case "clamp":
+                return _wider((old["low"], old["high"]), (new["low"], new["high"]))
+        return None
+    strength = {"pass": 0, "clamp": 1, "generalize": 1, "pseudonymize": 2, "drop": 3}
+    before, after = strength[old["kind"]], strength[new["kind"]]
+    if before == after:
+        return None
+    return "stricter" if after > before else "looser"
+
+
+def closed_set(old: Sequence[str], new: Sequence[str]) -> Direction | None:
+    """A set that limits (allowed values, attributes that are unique together): a larger one limits less.
+
+    An empty one limits nothing.
+    """
+    before, after = set(old), set(new)
+    if not before or (after and after < before):
+        return "stricter"
+    return "looser" if not after or before < after else None
+
+
+def _wider(old: tuple[Any, Any], new: tuple[Any, Any]) -> Direction | None:
+    """An interval that grows on no side is stricter, one that shrinks on no side is looser."""
+    low, high = Decimal(new[0]) - Decimal(old[0]), Decimal(new[1]) - Decimal(old[1])
+    if low == high == 0:
+        return "neutral"
+    if low <= 0 <= high:
+        return "looser"
+    return "stricter" if high <= 0 <= low else None
+
+
+def _value(stated: Any) -> Any:
+    """Numbers, dates and decimals as the canonical form spells them."""
+    if not isinstance(stated, str):
+        return stated
+    try:
+        return Decimal(stated)
+    except InvalidOperation:
+        return date.fromisoformat(stated)

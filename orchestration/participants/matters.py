@@ -1,0 +1,101 @@
+"""What can be put to a decision: what each question has to say, and when there is nothing left to decide.
+
+Belongs here: reading a decision's content by its matter. Must not be here: who decides (`approvals`), and
+what follows from it (`effects`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from sqlalchemy import Row
+
+from orchestration.audit import governance_tables as g
+from orchestration.audit.vocabulary import Document, Name, Time
+from orchestration.participants.state import State
+
+Step = Literal["suspend", "reinstate", "remove"]
+
+# Step → the states of a participant in which it can still be taken.
+STEPS: dict[str, tuple[str, ...]] = {
+    "suspend": ("active",),
+    "reinstate": ("suspended",),
+    "remove": ("invited", "active", "suspended"),
+}
+
+
+class Membership(Document):
+    """`about` is the participant."""
+
+    step: Step
+
+
+class Deviation(Document):
+    """`about` is the id the exception gets."""
+
+    what: Name
+    owner: Name
+    residual_risk: Name
+    expires_at: Time
+
+
+class Purpose(Document):
+    """`about` is the purpose's id."""
+
+    title: Name
+    description: Name
+
+
+class Nothing(Document):
+    """The question says everything by what it is about."""
+
+
+CONTENTS: dict[str, type[Document]] = {
+    "membership": Membership,
+    "exception": Deviation,
+    "purpose": Purpose,
+    "thaw": Nothing,
+    "closing": Nothing,
+}
+
+
+def content_of(matter: str, content: dict[str, Any]) -> Document | None:
+    """What is asked, as a document; None when the content does not say what the matter needs."""
+    try:
+        return CONTENTS.get(matter, Nothing).model_validate_json(json.dumps(content))
+    except ValidationError:
+        return None
+
+
+def read_content(decision: Row[Any]) -> Document | None:
+    """The content of a decision in the log."""
+    return content_of(decision.matter, json.loads(decision.content))
+
+
+def moot(state: State, decision: Row[Any]) -> str | None:
+    """Why there is nothing to decide, in words; None while the question stands.
+
+    Such a question is rejected at once: an approval kept in store could otherwise be used much later, for
+    example to undo a freeze that came after it.
+    """
+    content = None if decision.matter in ("request", "dispute") else read_content(decision)
+    match decision.matter:
+        case "request":
+            request = state.request(decision.about)
+            return (
+                "the charter's rules refused the request" if request and request.status == "denied" else None
+            )
+        case "dispute":
+            return None
+        case "thaw":
+            return None if state.phase == "frozen" else "the collaboration is not frozen"
+        case _ if content is None:
+            return "the question does not say what is to be decided"
+    if isinstance(content, Membership):
+        status = state.participant_status(decision.about)
+        return None if status in STEPS[content.step] else f"the participant is {status or 'unknown'}"
+    if isinstance(content, Deviation) and state.rows(g.exceptions, exception=decision.about):
+        return "an exception of this name was granted before"
+    return None

@@ -1,0 +1,212 @@
+"""Destroying what may be kept no longer: keys first, then files, then the room without it; and saying so.
+
+Belongs here: finding what is due from the log (so that a killed process changes nothing), and doing it. Must
+not be here: who decided it. Evidence stays: events, receipts and passports speak of digests, never of rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Row
+
+from orchestration.audit import governance_tables as g
+from orchestration.audit import tables as t
+from orchestration.audit.events import Event
+from orchestration.audit.governance_events import CharterClosed, DataDestroyed, DisputeResolved
+from orchestration.audit.log import LoggedEvent
+from orchestration.house import OPERATOR, House
+from orchestration.participants.state import State
+from orchestration.stages.quarantine import remove
+
+
+@dataclass(frozen=True)
+class Due:
+    """Contributions to destroy. `party`: and whatever else lies here of that participant."""
+
+    subject: str
+    rule: Literal["left", "removed", "remedy"]
+    why: str
+    contributions: tuple[str, ...]
+    party: str | None = None
+
+
+def destroy_due(house: House, collaboration: str) -> list[LoggedEvent]:
+    """Destroy the data of participants that left or were removed, and what upheld disputes want deleted."""
+    _delete_outputs(house, collaboration)
+    if not _due(house, collaboration):
+        return []
+    logged = []
+    room = house.room(collaboration)
+    # The writers' places of vault and room: nobody adds to either between looking and destroying.
+    with house.vault.reserved(), room.reserved():
+        for due in _due(house, collaboration):
+            for contribution in due.contributions:
+                house.vault.discard(contribution)
+            if due.party is not None:
+                _clear_party(house, collaboration, due.party)
+            if due.contributions:
+                room.keep_only(_remaining(house, collaboration, due.contributions))
+            payload = DataDestroyed(
+                rule=due.rule,
+                contributions=due.contributions,
+                key_ids=tuple(house.vault.key_id(each) for each in due.contributions),
+            )
+            logged.append(house.log.append(_event(collaboration, due.subject, due.why, payload)))
+    return logged
+
+
+def close(house: House, closing: Event) -> list[LoggedEvent]:
+    """Retire the room: shred every key of the collaboration, delete its files, then record that it is closed.
+
+    Args:
+        closing: the `charter.closed` that follows from the decision, without the destroyed keys.
+    """
+    collaboration = closing.collaboration
+    room = house.room(collaboration)
+    with house.vault.reserved(), room.reserved():
+        with house.state(collaboration) as state:
+            contributions = tuple(
+                sorted(row.contribution for row in state.rows(t.contributions, status="accepted"))
+            )
+            parties = [row.participant for row in state.rows(g.participants)]
+            requests = [row.request for row in state.rows(t.requests)]
+        for contribution in contributions:
+            house.vault.discard(contribution)
+        for party in parties:
+            _clear_party(house, collaboration, party)
+        for request in requests:
+            (house.protected / f"{request}.json").unlink(missing_ok=True)
+        house.keys.destroy(f"pseudonym/{collaboration}")
+        room.destroy()
+        keys = (
+            *(house.vault.key_id(each) for each in contributions),
+            f"pseudonym/{collaboration}",
+            f"room/{collaboration}",
+        )
+        destroyed = DataDestroyed(rule="closed", contributions=contributions, key_ids=keys)
+        payload = closing.payload
+        assert isinstance(payload, CharterClosed)  # noqa: S101  nothing else closes a collaboration
+        closed = closing.model_copy(update={"payload": payload.model_copy(update={"destroyed": keys})})
+        return house.log.append_many(
+            [_event(collaboration, collaboration, "The collaboration is closed.", destroyed), closed]
+        )
+
+
+def _due(house: House, collaboration: str) -> list[Due]:
+    with house.state(collaboration) as state:
+        kept = state.rows(t.contributions, status="accepted")
+        gone = [row for row in state.rows(g.participants) if row.status in ("left", "removed")]
+        due = [_of_party(house, state, row, kept) for row in gone]
+        due += _of_disputes(house, state, kept)
+    return [each for each in due if each is not None]
+
+
+def _of_party(house: House, state: State, party: Row[Any], kept: list[Row[Any]]) -> Due | None:
+    """Due until it is on record, even when nothing was there; and again should anything turn up later."""
+    theirs = tuple(sorted(row.contribution for row in kept if row.participant == party.participant))
+    told = house.log.events(
+        "data.destroyed", party.participant, state.collaboration, newest_first=True, limit=1
+    )
+    if told and told[0].seq > party.seq and not theirs:
+        return None
+    rule: Literal["left", "removed"] = "left" if party.status == "left" else "removed"
+    why = f"{party.participant} {'left' if rule == 'left' else 'was removed'}."
+    return Due(party.participant, rule, why, theirs, party=party.participant)
+
+
+def _of_disputes(house: House, state: State, kept: list[Row[Any]]) -> Iterator[Due]:
+    for seq, dispute in _upheld_deletes(house, state):
+        column = {"dataset": "dataset", "participant": "participant"}.get(dispute.about_kind)
+        if column is None:
+            continue
+        of = {
+            row.contribution: row.participant
+            for row in kept
+            if row.seq < seq and getattr(row, column) == dispute.about
+        }
+        for participant in sorted(set(of.values())):
+            contributions = tuple(sorted(each for each, owner in of.items() if owner == participant))
+            yield Due(participant, "remedy", f"Dispute {dispute.dispute} was upheld.", contributions)
+
+
+def _delete_outputs(house: House, collaboration: str) -> None:
+    """What an upheld dispute about a request or release wants gone from the shelf and from before it."""
+    with house.state(collaboration) as state:
+        disputes = [dispute for _, dispute in _upheld_deletes(house, state)]
+        if not disputes:
+            return
+        asked = {row.request for row in state.rows(t.requests)}
+        answers = {row.release: row.request for row in state.rows(t.releases)}
+    # Here and below: an act of a member, which ends in this module, must not wait for charts and solvers.
+    from orchestration.stages.release import release_name
+
+    for dispute in disputes:
+        request = str(answers.get(dispute.about) if dispute.about_kind == "release" else dispute.about)
+        if dispute.about_kind in ("release", "request") and request in asked:
+            shutil.rmtree(house.shelf / release_name(request), ignore_errors=True)
+            (house.protected / f"{request}.json").unlink(missing_ok=True)
+
+
+def _upheld_deletes(house: House, state: State) -> Iterator[tuple[int, Row[Any]]]:
+    if not state.rows(g.disputes, status="upheld"):
+        return
+    for logged in house.log.events("dispute.resolved", collaboration=state.collaboration):
+        payload = logged.event.payload
+        assert isinstance(payload, DisputeResolved)  # noqa: S101  its type says so
+        dispute = state.dispute(logged.event.subject)
+        if payload.outcome == "upheld" and payload.remedy == "delete" and dispute is not None:
+            yield logged.seq, dispute
+
+
+def _remaining(house: House, collaboration: str, destroyed: tuple[str, ...]) -> list[str]:
+    from orchestration.stages.deidentify import table_name
+
+    with house.state(collaboration) as state:
+        rows = state.rows(t.contributions, status="accepted")
+    return [table_name(row.contribution) for row in rows if row.contribution not in destroyed]
+
+
+def _clear_party(house: House, collaboration: str, participant: str) -> None:
+    """Deliveries that wait, sealed copies of refused ones, and attempts that never became contributions."""
+    landing = house.landing(collaboration, participant)
+    for folder in landing.glob("*"):
+        if folder.is_file() and not folder.is_symlink():
+            folder.unlink()
+        else:
+            remove(folder)
+    with house.state(collaboration) as state:
+        for row in state.rows(t.contributions, participant=participant, status="refused"):
+            shutil.rmtree(house.quarantine / row.contribution, ignore_errors=True)
+        charters = [state.charter_version(row.digest) for row in state.rows(g.charters)]
+    datasets = {
+        dataset.id
+        for charter in charters
+        if charter is not None
+        for dataset in charter.datasets
+        if dataset.participant == participant
+    }
+    for dataset in datasets:
+        for path in house.vault.folder.glob(f"{dataset}-*.parquet"):
+            if not _is_recorded(house, _contribution_of(path)):
+                house.vault.discard(_contribution_of(path))
+
+
+def _contribution_of(path: Path) -> str:
+    return path.name.removesuffix(".parquet").removesuffix(".rejected")
+
+
+def _is_recorded(house: House, contribution: str) -> bool:
+    """In any collaboration of this house: the vault is one folder for all of them."""
+    accepted = house.log.events("contribution.accepted", contribution, limit=1)
+    return bool(accepted)
+
+
+def _event(collaboration: str, subject: str, why: str, payload: DataDestroyed) -> Event:
+    return Event(
+        collaboration=collaboration, subject=subject, actor=OPERATOR, justification=why, payload=payload
+    )

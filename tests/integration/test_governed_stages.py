@@ -1,0 +1,398 @@
+"""What people decide reaches every stage: frozen, amended, disputed, suspended, left, closed, denied."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.audit import checkpoint
+from orchestration.audit.governance_events import (
+    CollaborationFrozen,
+    DecisionOpened,
+    DisputeRaised,
+    ParticipantLeft,
+    VoteCast,
+)
+from orchestration.audit.passport import verify_passport
+from orchestration.audit.statement import sign
+from orchestration.audit.verify import verify_log
+from orchestration.engine.duck import quote_name
+from orchestration.errors import GlasshouseError, PolicyDeniedError
+from orchestration.house import served_charters
+from orchestration.stages import compute, governance, landing, protect, refresh, release
+from orchestration.stages import request as requests
+from orchestration.stages.release import release_name
+from tests.governed_charter import governed
+from tests.support import (
+    CALLER,
+    TinyHouse,
+    copy_home,
+    csv_bytes,
+    household,
+    make_house,
+    open_house,
+    people_rows,
+)
+
+OVERLAP = ("audience_overlap", {"left": "shoppers", "right": "profiled"}, "planning")
+OTHER = ("audience_overlap", {"left": "profiled", "right": "shoppers"}, "planning")
+
+
+@pytest.fixture(scope="module")
+def governed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A house of the governed charter, refreshed, with one answered question: copy it, never open it."""
+    home = tmp_path_factory.mktemp("governed")
+    tiny = make_house(home, charter=governed())
+    for dataset in ("sales", "products", "people"):
+        tiny.contribute(dataset)
+    refresh.refresh(tiny.house, tiny.charter, CALLER)
+    answer(tiny, tiny.request(*OVERLAP).request.id)
+    tiny.house.log.close()
+    return home
+
+
+@pytest.fixture
+def tiny(governed_home: Path, tmp_path: Path) -> Iterator[TinyHouse]:
+    opened = open_house(copy_home(governed_home, tmp_path / "copy"))
+    yield opened
+    checkpoint.make(opened.house.log, opened.house.operator, opened.house.checkpoints)
+    assert verify_log(opened.house.log, opened.house.checkpoints, opened.house.operator.public).ok
+    opened.house.log.close()
+
+
+def answer(tiny: TinyHouse, request: str) -> str:
+    compute.compute(tiny.house, tiny.charter, request, CALLER)
+    protect.protect_cells(tiny.house, tiny.charter, request, CALLER)
+    release.release(tiny.house, tiny.charter, request, CALLER)
+    return release_name(request)
+
+
+def released(tiny: TinyHouse) -> str:
+    (found,) = tiny.payloads("output.released")
+    return str(found.release)  # type: ignore[attr-defined]
+
+
+def refused(code: str) -> pytest.RaisesExc[GlasshouseError]:
+    return pytest.raises(GlasshouseError, match=rf"^{code.replace('.', '[.]')}: ")
+
+
+def decide(tiny: TinyHouse, matter: str, about: str, *voters: str, **content: object) -> None:
+    payload = DecisionOpened(matter=matter, about=about, content=content)  # type: ignore[arg-type]
+    name = f"{matter}-{tiny.house.log.size}"
+    tiny.act("shop.steward", name, payload)
+    tiny.vote(name, *voters)
+
+
+def freeze(tiny: TinyHouse) -> None:
+    tiny.act("panel.steward", "tiny", CollaborationFrozen())
+
+
+def failures(tiny: TinyHouse) -> list[str]:
+    return [each.code for each in tiny.payloads("stage.failed")]  # type: ignore[attr-defined]
+
+
+# --- stops
+
+
+def test_a_freeze_stops_a_run_at_its_next_stage_and_thawing_lets_it_go_on(tiny: TinyHouse) -> None:
+    request = tiny.request(*OTHER).request.id
+    compute.compute(tiny.house, tiny.charter, request, CALLER)
+    freeze(tiny)
+    with refused("collaboration.frozen"):
+        protect.protect_cells(tiny.house, tiny.charter, request, CALLER)
+    assert failures(tiny) == ["collaboration.frozen"]
+    with refused("policy.frozen"):
+        tiny.open(released(tiny))
+    with refused("policy.frozen"):
+        tiny.request()
+    with refused("collaboration.frozen"):
+        tiny.accept("people", tiny.deliver("people"))
+    decide(tiny, "thaw", "tiny", "panel.reviewer")
+    protect.protect_cells(tiny.house, tiny.charter, request, CALLER)
+    release.release(tiny.house, tiny.charter, request, CALLER)
+    assert tiny.open(release_name(request)).table
+
+
+def test_a_stage_that_was_frozen_while_it_ran_does_not_count(
+    tiny: TinyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = refresh.build
+
+    def freezing(*arguments: object, **options: object) -> object:
+        freeze(tiny)
+        return build(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(refresh, "build", freezing)
+    before = len(tiny.payloads("room.refreshed"))
+    with refused("collaboration.frozen"):
+        refresh.refresh(tiny.house, tiny.charter, CALLER)
+    assert len(tiny.payloads("room.refreshed")) == before
+    assert failures(tiny) == ["collaboration.frozen"]
+
+
+def test_an_amendment_stops_what_was_started_before_it(tiny: TinyHouse) -> None:
+    request = tiny.request(*OTHER).request.id
+    compute.compute(tiny.house, tiny.charter, request, CALLER)
+    old = tiny.charter
+    tiny.amend("max_cells: 100", "max_cells: 90")
+    assert served_charters(tiny.house.settings)["tiny"].digest == tiny.charter.digest != old.digest
+    with refused("charter.not_active"):
+        protect.protect_cells(tiny.house, old, request, CALLER)
+    started_before = replace(CALLER, charter_digest=old.digest)
+    with refused("charter.changed_since"):
+        protect.protect_cells(tiny.house, tiny.charter, request, started_before)
+    with refused("charter.changed_since"):
+        protect.protect_cells(tiny.house, tiny.charter, request, CALLER)
+    assert requests.permitted(tiny.house, tiny.charter) == []
+    assert tiny.open(released(tiny)).table  # what was released before stays what it was
+
+
+def test_a_charter_that_was_only_put_into_the_folder_runs_nothing(tmp_path: Path) -> None:
+    tiny = make_house(tmp_path)
+    path = tiny.house.settings.charters / "tiny.yaml"
+    path.write_text(path.read_text().replace("max_cells: 100", "max_cells: 99"))
+    again = open_house(tmp_path)
+    assert again.charter.digest == tiny.charter.digest
+    for each in (tiny, again):
+        each.house.log.close()
+
+
+# --- approvals
+
+
+def test_a_request_waits_for_approval_and_runs_after(tiny: TinyHouse) -> None:
+    request, decision, pending = tiny.request()
+    assert decision.allowed
+    assert pending
+    with refused("request.not_permitted"):
+        compute.compute(tiny.house, tiny.charter, request.id, CALLER)
+    tiny.vote(request.id, "panel.steward")
+    assert requests.permitted(tiny.house, tiny.charter) == []  # the shop's sales are read too
+    with refused("policy.self_approval"):
+        tiny.vote(request.id, "shop.analyst")
+    tiny.vote(request.id, "shop.reviewer")
+    assert [each.id for each in requests.permitted(tiny.house, tiny.charter)] == [request.id]
+    assert tiny.open(answer(tiny, request.id)).table
+
+
+def test_a_rejected_request_never_runs_and_may_be_asked_anew(tiny: TinyHouse) -> None:
+    request = tiny.request().request
+    tiny.vote(request.id, "panel.steward", vote="reject")
+    with refused("request.not_approved"):
+        compute.compute(tiny.house, tiny.charter, request.id, CALLER)
+    again = tiny.request()
+    assert again.pending
+    assert again.request.id != request.id
+
+
+def test_the_operator_alone_can_neither_ask_approve_nor_open(tiny: TinyHouse) -> None:
+    """It has the whole house and its key, and no member's."""
+    operator = tiny.house.operator
+    request = tiny.request().request
+    event = tiny.signed("panel.steward", request.id, VoteCast(decision=request.id, vote="approve"))
+    size = tiny.house.log.size
+    for forged in (
+        sign(event.model_copy(update={"signature": None}), operator),
+        event.model_copy(update={"signature": None}),
+        sign(event.model_copy(update={"actor": "operator", "signature": None}), operator),
+    ):
+        with pytest.raises(GlasshouseError) as refusal:
+            governance.act(tiny.house, forged)
+        assert refusal.value.code.startswith(("statement.", "signature.", "member.", "policy."))
+    assert tiny.house.log.size == size
+    tiny.keys["shop.analyst"] = operator
+    with refused("statement.wrong_key"):
+        tiny.open(released(tiny))
+    with refused("statement.wrong_key"):
+        tiny.request(*OTHER)
+    assert not tiny.payloads("output.accessed")
+    assert tiny.payloads("access.denied")
+
+
+# --- membership
+
+
+def test_a_suspended_participants_delivery_stays_outside(tiny: TinyHouse) -> None:
+    decide(tiny, "membership", "panel", "shop.reviewer", step="suspend")
+    delivery = tiny.deliver("people", csv_bytes(people_rows(119)))
+    assert landing.sort(tiny.house, tiny.charter, CALLER) == []
+    with refused("participant.not_active"):
+        tiny.accept("people", delivery)
+    assert (tiny.landing("panel") / delivery).is_dir()
+    assert not tiny.payloads("contribution.refused")
+    request = tiny.request(*OTHER).request
+    with refused("participant.not_active"):  # the room still rests on what it gave
+        compute.compute(tiny.house, tiny.charter, request.id, CALLER)
+    assert refresh.due(tiny.house, tiny.charter)
+    refresh.refresh(tiny.house, tiny.charter, CALLER)
+    assert not refresh.due(tiny.house, tiny.charter)
+    with refused("request.|computation.not_in_room"):
+        compute.compute(tiny.house, tiny.charter, request.id, CALLER)
+
+
+def pseudonyms(tiny: TinyHouse) -> set[str]:
+    """Every text of 64 hex digits in any table of the room."""
+    found: set[str] = set()
+    with tiny.house.room("tiny").open() as connection:
+        rows = connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'room'"
+        ).fetchall()
+        for schema, table in rows:
+            for row in connection.execute(f"FROM room.{quote_name(schema)}.{quote_name(table)}").fetchall():
+                found |= {value for value in row if isinstance(value, str) and len(value) == 64}
+    return found
+
+
+def test_leaving_destroys_what_the_party_gave_and_nothing_that_proves_it(tmp_path: Path) -> None:
+    tiny = make_house(tmp_path, charter=governed())
+    tiny.contribute("sales")
+    tiny.contribute("products")
+    before = pseudonyms(tiny)
+    # Households that only the panel knows: their pseudonyms are its own.
+    others = [{**row, "household_id": household(9000 + n)} for n, row in enumerate(people_rows(30))]
+    only_theirs = csv_bytes([*people_rows(), *others])
+    contribution = tiny.contribute("people", only_theirs)
+    refresh.refresh(tiny.house, tiny.charter, CALLER)
+    answer(tiny, tiny.request(*OVERLAP).request.id)
+    theirs = pseudonyms(tiny) - before
+    assert len(theirs) == 30
+    old_room = tiny.house.room("tiny").path.read_bytes()
+    old_key = tiny.house.room("tiny").key
+    tiny.deliver("people", csv_bytes(people_rows(50)))
+    passport = tiny.house.shelf / released(tiny)
+
+    tiny.act("panel.steward", "panel", ParticipantLeft(participant="panel"))
+
+    (destroyed,) = tiny.payloads("data.destroyed")
+    assert destroyed.contributions == (contribution,)  # type: ignore[attr-defined]
+    assert destroyed.key_ids == (f"vault/{contribution}",)  # type: ignore[attr-defined]
+    assert not list(tiny.house.vault.folder.glob("people-*"))
+    assert not list((tiny.root / "keys" / "vault").glob("people-*"))
+    assert not list(tiny.landing("panel").iterdir())
+    assert not theirs & pseudonyms(tiny)
+    everything = tiny.everything_on_disk()
+    assert not [each for each in theirs if each.encode() in everything]
+    # Not even a copy of the old room opens with a key this house still has.
+    assert tiny.house.room("tiny").key != old_key
+    (tmp_path / "copy.duckdb").write_bytes(old_room)
+    key = tiny.house.room("tiny").key
+    with duckdb.connect() as connection, pytest.raises(duckdb.Error):
+        connection.execute(f"ATTACH '{tmp_path / 'copy.duckdb'}' AS old (ENCRYPTION_KEY '{key}')")
+
+    # The room works with what is left, and a question says what is missing.
+    assert refresh.due(tiny.house, tiny.charter)
+    refresh.refresh(tiny.house, tiny.charter, CALLER)
+    request = tiny.request(*OTHER).request
+    with refused("computation.not_in_room"):
+        compute.compute(tiny.house, tiny.charter, request.id, CALLER)
+    # What was proved before is still proved.
+    files = {path.name: path for path in passport.iterdir() if path.name != "passport.json"}
+    envelope = json.loads((passport / "passport.json").read_bytes())
+    assert verify_passport(envelope, tiny.house.operator.public, files).release == passport.name
+    assert tiny.open(passport.name).table
+    tiny.house.log.close()
+
+
+def test_closing_shreds_every_key_and_ends_everything(tiny: TinyHouse) -> None:
+    keys = {f"vault/{path.stem}" for path in (tiny.root / "keys" / "vault").glob("*.key")}
+    assert len(keys) == 3
+    decide(tiny, "closing", "tiny", "panel.steward")
+    (closed,) = tiny.payloads("charter.closed")
+    assert set(closed.destroyed) == keys | {"room/tiny", "pseudonym/tiny"}  # type: ignore[attr-defined]
+    left = {path.relative_to(tiny.root / "keys").as_posix() for path in (tiny.root / "keys").rglob("*.key")}
+    assert not left & {f"{name}.key" for name in (*keys, "room/tiny", "pseudonym/tiny")}
+    assert not list(tiny.house.vault.folder.glob("*.parquet"))
+    assert not tiny.house.room("tiny").path.exists()
+    with refused("collaboration.closed"):
+        tiny.accept("people", tiny.deliver("people"))
+    with pytest.raises(PolicyDeniedError):
+        tiny.open(released(tiny))
+    assert governance.settle(tiny.house, "tiny") == []
+    assert not (tiny.root / "keys" / "room" / "tiny.key").exists()  # and nothing brings them back
+
+
+# --- disputes
+
+
+def dispute(tiny: TinyHouse, kind: str, about: str, remedy: str) -> str:
+    name = f"dispute-{tiny.house.log.size}"
+    tiny.act("panel.steward", name, DisputeRaised(about_kind=kind, about=about, remedy=remedy))  # type: ignore[arg-type]
+    return name
+
+
+def test_a_disputed_release_stays_shut_and_a_recalled_one_too(tiny: TinyHouse) -> None:
+    name = dispute(tiny, "release", released(tiny), "recall")
+    with refused("policy.disputed"):
+        tiny.open(released(tiny))
+    (documented,) = tiny.house.log.events(type="dispute.documented")
+    assert documented.event.subject == name
+    assert governance.case_path(tiny.house, name).is_file()
+    tiny.vote(name, "shop.reviewer", "panel.reviewer")
+    with refused("policy.recalled"):
+        tiny.open(released(tiny))
+    assert tiny.request(*OVERLAP).request.id != tiny.payloads("output.released")[0].request  # type: ignore[attr-defined]
+
+
+def test_a_dismissed_dispute_lets_it_be_opened_again(tiny: TinyHouse) -> None:
+    name = dispute(tiny, "release", released(tiny), "recall")
+    tiny.vote(name, "shop.reviewer", vote="reject")
+    assert tiny.open(released(tiny)).table
+
+
+def test_disputed_data_is_not_computed_with_and_deleted_when_upheld(tiny: TinyHouse) -> None:
+    request = tiny.request(*OTHER).request
+    name = dispute(tiny, "dataset", "people", "delete")
+    with refused("dispute.pending"):
+        compute.compute(tiny.house, tiny.charter, request.id, CALLER)
+    with refused("dispute.pending"):
+        tiny.accept("people", tiny.deliver("people", csv_bytes(people_rows(119))))
+    tiny.vote(name, "shop.reviewer", "panel.reviewer")
+    (destroyed,) = tiny.payloads("data.destroyed")
+    assert destroyed.rule == "remedy"  # type: ignore[attr-defined]
+    assert not list(tiny.house.vault.folder.glob("people-*"))
+    with refused("contribution.destroyed"):
+        tiny.accept("people", tiny.deliver("people"))
+
+
+# --- checklists
+
+
+def test_a_dataset_nobody_vouched_for_is_refused(tmp_path: Path) -> None:
+    text = governed().replace("attestation_days: 365", "")
+    tiny = make_house(tmp_path, charter=text)
+    with tiny.house.log.write() as connection:  # as if its attestation had ended
+        connection.exec_driver_sql("UPDATE attested_datasets SET expires_at = '2020-01-01T00:00:00.000Z'")
+    with refused("contribution.not_attested"):
+        tiny.accept("people", tiny.deliver("people"))
+    tiny.contribute("products")
+    tiny.house.log.close()
+
+
+def test_a_request_that_hides_what_it_reads_is_denied(tiny: TinyHouse) -> None:
+    """A signer can leave datasets out of the statement; then those whose data it is would not be asked."""
+    draft = requests.draft(
+        tiny.house,
+        tiny.charter,
+        template="joint_segmentation",
+        parameters={"rows": "age", "columns": "income"},
+        purpose="insight",
+        requester="shop.analyst",
+        justification="test",
+    )
+    payloads = [
+        draft.event.payload.model_copy(update=change) for change in ({"approval": None}, {"datasets": ()})
+    ]
+    for payload in payloads:
+        event = sign(draft.event.model_copy(update={"payload": payload}), tiny.key("shop.analyst"))
+        with refused("request.outdated"):
+            requests.submit_signed(tiny.house, event)
+    governance.act(tiny.house, event)  # past the stage that drafts
+    (decided,) = tiny.house.log.events(type="request.decided", subject=event.subject)
+    assert decided.event.payload.code == "computation.other_datasets"  # type: ignore[attr-defined]
+    with refused("computation.other_datasets"):
+        compute.compute(tiny.house, tiny.charter, event.subject, CALLER)

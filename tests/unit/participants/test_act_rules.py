@@ -1,0 +1,396 @@
+"""What each act has to say and show: one refusal for each rule, by its code."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.audit import governance_events as e
+from orchestration.audit.projections import AlreadyRecordedError
+from orchestration.audit.stage_events import OutputAccessed, OutputReleased
+from orchestration.audit.statement import sign
+from orchestration.audit.vocabulary import StageReceipt
+from orchestration.participants import enrollment
+from orchestration.signing import SigningKey
+from tests.unit.participants.founding import (
+    EVIDENCE,
+    START,
+    TINY,
+    Trio,
+    amended,
+    guarded,
+    read_terms,
+    refused,
+    refused_event,
+)
+
+# --- charters
+
+
+def proposed(trio: Trio, **changes: Any) -> e.CharterProposed:
+    charter = amended(trio.charter)
+    payload = e.CharterProposed(
+        digest=charter.digest,
+        title=charter.title,
+        version=charter.version,
+        document=charter.document,
+        supersedes=trio.charter.digest,
+    )
+    return payload.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"digest": "sha256:" + "0" * 64},
+        {"title": "Another"},
+        {"version": 7},
+    ],
+)
+def test_a_proposal_says_what_its_document_says(trio: Trio, changes: dict[str, Any]) -> None:
+    payload = proposed(trio, **changes)
+    refused("charter.other_document", lambda: trio.act("shop.steward", TINY, payload))
+
+
+def test_a_proposal_is_a_charter_without_mistakes(trio: Trio) -> None:
+    for broken in ({}, [], {**proposed(trio).document, "effective_until": "2001-01-01"}):  # type: ignore[dict-item]
+        payload = proposed(trio, document=broken)
+        refused("charter.unreadable_document", lambda p=payload: trio.act("shop.steward", TINY, p))
+
+
+def test_a_proposal_is_for_its_own_collaboration(trio: Trio) -> None:
+    other = amended(trio.charter, collaboration="other")
+    payload = proposed(trio, digest=other.digest, document=other.document)
+    refused("charter.other_document", lambda: trio.act("shop.steward", TINY, payload))
+
+
+def test_a_proposal_follows_the_charter_in_force(trio: Trio) -> None:
+    refused(
+        "charter.other_predecessor", lambda: trio.act("shop.steward", TINY, proposed(trio, supersedes=None))
+    )
+    old = amended(trio.charter, version=1, title="Again")
+    payload = proposed(trio, digest=old.digest, document=old.document, title="Again", version=1)
+    refused("charter.not_newer", lambda: trio.act("shop.steward", TINY, payload))
+
+
+def test_a_proposal_must_be_signed_once_there_is_a_charter(trio: Trio) -> None:
+    refused("statement.unsigned", lambda: trio.operator(TINY, proposed(trio)))
+
+
+def test_a_new_purpose_needs_the_review_body(trio: Trio) -> None:
+    new = {"id": "ranking", "title": "Ranking", "description": "Who is best."}
+    known = [each.model_dump() for each in trio.charter.purposes]
+    next_ = amended(trio.charter, purposes=[*known, new])
+    error = refused("charter.purpose_not_approved", lambda: trio.propose(next_, "shop.steward"))
+    assert "ranking" in error.message
+    trio.ask("shop.steward", "d-1", "purpose", "ranking", title="Ranking", description="Who is best.")
+    trio.vote("panel.steward", "d-1")
+    trio.vote("media.steward", "d-1")
+    trio.vote("shop.reviewer", "d-1")
+    trio.propose(next_, "shop.steward")
+
+
+def test_a_charter_is_signed_with_the_keys_in_force_in_view(young: Trio) -> None:
+    roster = young.roster()
+    for stewards in ({}, roster | {"panel.steward": "0" * 64}, roster | {"shop.analyst": "0" * 64}):
+        payload = e.CharterSigned(digest=young.charter.digest, participant="shop", stewards=stewards)
+        refused("charter.other_roster", lambda p=payload: young.act("shop.steward", TINY, p))
+
+
+def test_a_charter_is_signed_by_a_steward_for_its_own_organization(young: Trio) -> None:
+    def signing(participant: str) -> e.CharterSigned:
+        return e.CharterSigned(digest=young.charter.digest, participant=participant, stewards=young.roster())
+
+    refused("policy.no_role", lambda: young.act("shop.analyst", TINY, signing("shop")))
+    refused("policy.not_own_organization", lambda: young.act("shop.steward", TINY, signing("panel")))
+
+
+def test_one_signature_for_each_organization(young: Trio) -> None:
+    young.sign_charter("media.steward")
+    with pytest.raises(AlreadyRecordedError):
+        young.sign_charter("media.steward")
+
+
+def test_a_key_that_changes_while_others_sign_has_to_be_compared_anew(young: Trio) -> None:
+    young.sign_charter("media.steward")
+    young.sign_charter("shop.steward")
+    new = SigningKey.generate()
+    event = enrollment.rotate_key(TINY, "panel.steward", new, "New machine.").model_copy(
+        update={"time": START}
+    )
+    young.log.append(sign(event, young.key("panel.steward"), issued=START))
+    young.keys["panel.steward"] = new
+    young.sign_charter("panel.steward")
+    with young.state() as state:
+        assert state.phase == "forming"
+    young.sign_charter("media.steward")
+    young.sign_charter("shop.steward")
+    with young.state() as state:
+        assert state.phase == "active"
+
+
+# --- joining
+
+
+@pytest.fixture
+def invited(tmp_path: Path) -> Any:
+    with guarded(f"sqlite:///{tmp_path}/control.db") as log:
+        trio = Trio(log)
+        trio.propose()
+        yield trio
+
+
+def test_joining_needs_the_evidence_the_charter_asks_for(invited: Trio) -> None:
+    bare = invited.accepted("shop.steward", evidence={"insurance": EVIDENCE})
+    error = refused("participant.evidence_missing", lambda: invited.act("shop.steward", "shop", bare))
+    assert "register" in error.message
+    assert "insurance" not in error.message
+    invited.accept("shop.steward")
+
+
+@pytest.mark.parametrize(
+    ("actor", "changes", "code"),
+    [
+        ("shop.analyst", {}, "policy.no_role"),
+        ("shop.steward", {"participant": "panel"}, "policy.not_own_organization"),
+        ("shop.steward", {"steward": "shop.analyst"}, "statement.wrong_key"),
+        ("shop.steward", {"public_key": SigningKey.generate().public}, "statement.wrong_key"),
+        ("shop.steward", {"public_key": {"keyid": "0" * 64}}, "key.malformed"),
+    ],
+)
+def test_only_a_steward_joins_for_its_own_organization(
+    invited: Trio, actor: str, changes: dict[str, Any], code: str
+) -> None:
+    payload = invited.accepted(actor).model_copy(update=changes)
+    refused(code, lambda: invited.act(actor, "shop", payload))
+
+
+def test_a_key_cannot_bear_the_name_of_another(invited: Trio) -> None:
+    """Whoever could name a key freely would pass for the key that others compared."""
+    mine, theirs = SigningKey.generate(), invited.key("shop.steward")
+    named = {**mine.public, "keyid": theirs.key_id}
+    payload = invited.accepted("shop.steward", public_key=named)
+    refused("key.malformed", lambda: invited.act("shop.steward", "shop", payload, mine))
+
+
+def test_an_organization_joins_once(trio: Trio) -> None:
+    again = trio.signed("panel.steward", "panel", trio.accepted("panel.steward"))
+    refused_event(trio, "policy.not_invited", again)
+
+
+# --- keys and members
+
+
+def test_a_key_is_enrolled_only_with_its_proof(trio: Trio) -> None:
+    key = SigningKey.generate()
+    good = trio.enrolled("shop.steward", "shop.analyst", key=key).payload
+    assert isinstance(good, e.MemberEnrolled)
+    for proof in (
+        "nonsense",
+        enrollment.prove(SigningKey.generate(), TINY, "shop.analyst"),
+        enrollment.prove(key, "other", "shop.analyst"),
+        enrollment.prove(key, TINY, "shop.operator"),
+    ):
+        bad = good.model_copy(update={"proof": proof})
+        refused("key.not_proven", lambda p=bad: trio.act("shop.steward", "shop.analyst", p))
+    trio.act("shop.steward", "shop.analyst", good)
+
+
+def test_a_key_speaks_for_one_member_and_never_comes_back(trio: Trio) -> None:
+    taken = trio.enrolled("shop.steward", "shop.analyst", key=trio.key("panel.steward"))
+    refused_event(trio, "key.in_use", taken)
+    old = trio.key("shop.analyst")
+    trio.enroll("shop.steward", "shop.analyst", key=SigningKey.generate())
+    refused_event(trio, "key.in_use", trio.enrolled("shop.steward", "shop.analyst", key=old))
+
+
+def test_a_member_is_enrolled_again_with_the_same_key(trio: Trio) -> None:
+    trio.later(days=1).enroll("shop.steward", "shop.analyst")
+    with trio.state() as state:
+        assert state.roles("shop.analyst") == {"analyst"}
+
+
+def test_a_member_gets_only_what_the_charter_gives(trio: Trio) -> None:
+    given = trio.enrolled("shop.steward", "shop.analyst", "analyst", "steward")
+    refused_event(trio, "policy.role_not_in_charter", given)
+    refused_event(trio, "policy.not_own_organization", trio.enrolled("panel.steward", "shop.analyst"))
+
+
+def test_a_key_is_replaced_by_another_one(trio: Trio) -> None:
+    same = enrollment.rotate_key(TINY, "shop.steward", trio.key("shop.steward"), "x")
+    refused("key.in_use", lambda: trio.act("shop.steward", "shop.steward", same.payload))
+    bad = e.KeyRotated(member="shop.steward", public_key=SigningKey.generate().public, proof="x")
+    refused("key.not_proven", lambda: trio.act("shop.steward", "shop.steward", bad))
+    other = enrollment.rotate_key(TINY, "shop.analyst", SigningKey.generate(), "x")
+    refused("policy.not_oneself", lambda: trio.act("shop.steward", "shop.analyst", other.payload))
+
+
+# --- grants
+
+
+def given(**changes: Any) -> e.GrantGiven:
+    payload = e.GrantGiven(
+        grant="more",
+        member="shop.analyst",
+        role="analyst",
+        not_before=START,
+        expires_at=START + timedelta(days=30),
+    )
+    return payload.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"expires_at": START}, "grant.empty_time"),
+        ({"not_before": START + timedelta(days=40)}, "grant.empty_time"),
+        ({"grant": "shop.analyst/steward"}, "grant.reserved_name"),
+        ({"role": "steward"}, "policy.role_not_in_charter"),
+        ({"expires_at": START + timedelta(days=366)}, "policy.grant_too_long"),
+        ({"member": "panel.executive", "role": "executive"}, "policy.not_own_organization"),
+    ],
+)
+def test_a_grant_is_in_force_some_time_and_named_apart(
+    trio: Trio, changes: dict[str, Any], code: str
+) -> None:
+    refused(code, lambda: trio.act("shop.steward", "more", given(**changes)))
+
+
+def test_a_grant_that_was_revoked_is_not_renewed(trio: Trio) -> None:
+    trio.act("shop.steward", "more", given())
+    trio.act("shop.steward", "more", e.GrantRevoked(grant="more"))
+    renewed = e.GrantRenewed(grant="more", expires_at=START + timedelta(days=60))
+    refused("lifecycle.illegal_step", lambda: trio.act("shop.steward", "more", renewed))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"expires_at": START}, "grant.empty_time"),
+        ({"grant": "media.analyst/steward"}, "grant.reserved_name"),
+        ({"expires_at": START + timedelta(hours=5)}, "policy.grant_too_long"),
+        ({"member": "media.steward"}, "policy.self_approval"),
+        ({"member": "shop.analyst"}, "policy.not_own_organization"),
+    ],
+)
+def test_emergency_access_is_for_hours(trio: Trio, changes: dict[str, Any], code: str) -> None:
+    payload = e.EmergencyOpened(
+        grant="fire", member="media.analyst", role="steward", expires_at=START + timedelta(hours=2)
+    )
+    refused(code, lambda: trio.act("media.steward", "fire", payload.model_copy(update=changes)))
+
+
+# --- decisions and disputes
+
+
+def test_a_question_says_what_its_matter_needs(trio: Trio) -> None:
+    refused("decision.unclear_content", lambda: trio.ask("shop.steward", "d-1", "membership", "panel"))
+    refused("decision.unclear_content", lambda: trio.ask("shop.steward", "d-1", "thaw", TINY, x=1))
+    refused("policy.unknown_subject", lambda: trio.ask("shop.steward", "d-1", "request", "r-1"))
+    refused("policy.unknown_subject", lambda: trio.ask("shop.steward", "d-1", "dispute", "c-1"))
+    refused("statement.other_subject", lambda: trio.ask("shop.steward", "d-1", "closing", "panel"))
+
+
+def test_a_vote_may_be_changed_until_it_is_decided(trio: Trio) -> None:
+    read_terms(trio, "shop.analyst")
+    trio.act("shop.analyst", "r-1", trio.request())
+    trio.vote("shop.steward", "r-1", "abstain")
+    trio.vote("shop.steward", "r-1", "approve")
+    trio.vote("panel.steward", "r-1", "approve")
+    error = refused("decision.already_concluded", lambda: trio.vote("shop.steward", "r-1", "reject"))
+    assert "approved" in error.message
+
+
+def test_nobody_approves_what_it_asked_for(trio: Trio) -> None:
+    trio.ask("shop.steward", "d-1", "closing", TINY)
+    refused("policy.self_approval", lambda: trio.vote("shop.steward", "d-1"))
+
+
+def test_a_vote_is_about_its_decision(trio: Trio) -> None:
+    trio.ask("shop.steward", "d-1", "closing", TINY)
+    vote = e.VoteCast(decision="d-1", vote="approve")
+    refused("statement.other_subject", lambda: trio.act("panel.steward", "d-2", vote))
+    unknown = e.VoteCast(decision="d-9", vote="approve")
+    with pytest.raises(Exception, match=r"policy\.unknown_subject|lifecycle\.illegal_step"):
+        trio.act("panel.steward", "d-9", unknown)
+
+
+def test_a_dispute_asks_for_an_agreed_remedy(trio: Trio) -> None:
+    next_ = amended(trio.charter, remedies=["warn"])
+    trio.propose(next_, "shop.steward")
+    for steward in ("shop.steward", "panel.steward", "media.steward"):
+        trio.sign_charter(steward, next_)
+    dispute = e.DisputeRaised(about_kind="dataset", about="people", remedy="delete")
+    error = refused("dispute.remedy_not_agreed", lambda: trio.act("media.steward", "c-1", dispute))
+    assert "warn" in error.next_step
+
+
+# --- data
+
+
+def attested(**changes: Any) -> e.DatasetAttested:
+    payload = e.DatasetAttested(
+        dataset="people", evidence={"consent": EVIDENCE}, expires_at=START + timedelta(days=365)
+    )
+    return payload.model_copy(update=changes)
+
+
+def test_a_dataset_is_attested_with_evidence_and_not_for_ever(trio: Trio) -> None:
+    missing, long = attested(evidence={}), attested(expires_at=START + timedelta(days=366))
+    refused("dataset.evidence_missing", lambda: trio.act("panel.steward", "people", missing))
+    refused("dataset.attested_too_long", lambda: trio.act("panel.steward", "people", long))
+    trio.act("panel.steward", "people", attested())
+
+
+def test_terms_are_read_by_oneself_and_are_those_of_the_charter(trio: Trio) -> None:
+    terms = e.TermsAcknowledged(terms=trio.charter.terms_digest or "")
+    refused("policy.not_oneself", lambda: trio.act("shop.steward", "shop.analyst", terms))
+    other = e.TermsAcknowledged(terms=EVIDENCE)
+    refused("policy.other_terms", lambda: trio.act("shop.steward", "shop.steward", other))
+
+
+def test_a_request_waits_for_whom_the_charter_says(trio: Trio) -> None:
+    read_terms(trio, "shop.analyst")
+    for changes in ({"approval": None}, {"approval": "rest"}):
+        payload = trio.request(**changes)
+        refused("request.approval_mismatch", lambda p=payload: trio.act("shop.analyst", "r-1", p))
+    for changes in ({"requester": "shop.steward"}, {"participant": "panel"}):
+        payload = trio.request(**changes)
+        refused("statement.not_own", lambda p=payload: trio.act("shop.analyst", "r-1", p))
+    trio.act("shop.analyst", "r-1", trio.request())
+    with pytest.raises(AlreadyRecordedError):
+        trio.act("shop.analyst", "r-1", trio.request())
+
+
+def release(trio: Trio) -> None:
+    """A release on record; how it came about is the stages' business, so the guard is not asked."""
+    receipt = StageReceipt(stage="insight", subject="r-1", charter_digest=trio.charter.digest, run_id="run")
+    payload = OutputReleased(
+        receipt=receipt,
+        request="r-1",
+        release="x-1",
+        template="joint_segmentation",
+        purpose="insight",
+        receivers=("shop", "panel"),
+        files={"table.csv": EVIDENCE},
+        expires_at=START + timedelta(days=30),
+    )
+    read_terms(trio, "shop.analyst")
+    trio.act("shop.analyst", "r-1", trio.request())
+    with trio.log.write() as connection:
+        connection.exec_driver_sql("UPDATE requests SET status = 'protected'")
+    trio.operator("r-1", payload)
+
+
+def test_an_opening_shows_no_more_than_agreed_and_only_to_the_signer(trio: Trio) -> None:
+    release(trio)
+    read_terms(trio, "panel.executive")
+    read_terms(trio, "panel.steward")
+    full = OutputAccessed(release="x-1", member="panel.executive", detail="full")
+    summary = full.model_copy(update={"detail": "summary"})
+    refused("access.more_than_agreed", lambda: trio.act("panel.executive", "x-1", full))
+    refused("statement.not_own", lambda: trio.act("panel.steward", "x-1", summary))
+    trio.act("panel.executive", "x-1", summary)

@@ -5,6 +5,8 @@
 PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --frozen
+# A file's tests stay together, so that what they share is built once.
+PYTEST := $(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Nothing phones home, whichever command runs.
 export DO_NOT_TRACK = 1
@@ -15,10 +17,10 @@ demo: .venv/ready  ## the main job on the embedded default, from contribution to
 	@$(RUN) glasshouse demo
 
 test: .venv/ready  ## the tests (below 10 minutes on 2 cores)
-	$(RUN) pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/ready  ## the slow tests too
-	$(RUN) pytest
+	$(PYTEST)
 
 lint: .venv/ready
 	$(RUN) ruff check .

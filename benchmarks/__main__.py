@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import demo, intake, policy, report, request
+from benchmarks import demo, intake, log, policy, report, request
 
-_PARTS = ("intake", "request", "demo", "policy")
+_PARTS = ("intake", "request", "demo", "policy", "log")
 
 
 def main() -> None:
@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help=f"which to run, of {', '.join(_PARTS)}; default: all")
     parser.add_argument("--pairs", type=int, default=3, help="how often each side runs, in turns; default: 3")
     parser.add_argument("--large", type=int, default=10_000_000, help="rows of the synthetic copy")
+    parser.add_argument("--events", type=int, default=log.LARGE, help="events of the large log")
     asked = parser.parse_args()
     parts = asked.parts or _PARTS
     if unknown := set(parts) - set(_PARTS):
@@ -30,7 +31,16 @@ def main() -> None:
         results.comparisons.append(request.compare(asked.pairs))
     if "policy" in parts:
         print(f"Policy decisions at 1,000 members against bare Cedar, {asked.pairs} pairs …", flush=True)
-        results.comparisons.append(policy.compare(asked.pairs))
+        decisions = policy.compare(asked.pairs)
+        results.comparisons.append(decisions)
+        results.figures.append(policy.figure(decisions))
+    if "log" in parts:
+        print(
+            f"The audit log against SQLite and hashing without it, {asked.pairs} pairs; minutes …", flush=True
+        )
+        comparisons, figures = log.compare(asked.pairs, large=asked.events)
+        results.comparisons += comparisons
+        results.figures += figures
     if "demo" in parts:
         print(f"The demo, {asked.pairs} times …", flush=True)
         results.demo = demo.measure(asked.pairs)

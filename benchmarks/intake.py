@@ -129,13 +129,12 @@ def _house(file: Path, *, through_dagster: bool) -> None:
     from orchestration.audit.stage_events import GatePassed
     from orchestration.computation.runner import prepare_manifest
     from orchestration.house import OPERATOR, House
-    from orchestration.participants.registry import register_member
     from orchestration.scope.delivery import make_delivery
     from orchestration.scope.gate import _great_expectations
     from orchestration.scope.manifest import Period
     from orchestration.settings import load_settings, silence_telemetry
     from orchestration.signing import SigningKey
-    from orchestration.stages import deidentify, gate, intake, landing
+    from orchestration.stages import deidentify, founding, gate, intake, landing
     from orchestration.stages.recorder import Caller
 
     silence_telemetry()
@@ -144,14 +143,15 @@ def _house(file: Path, *, through_dagster: bool) -> None:
     dataset = charter.dataset(_DATASET)
     house.keys.destroy(f"pseudonym/{_COLLABORATION}")
     house.keys.create(f"pseudonym/{_COLLABORATION}", _KEY)
-    steward, key = f"{dataset.participant}.steward", SigningKey.generate()
-    register_member(house.log, charter, steward, key.public, actor=OPERATOR)
+    keys = {member.id: SigningKey.generate() for member in charter.members}
+    founding.found(house, charter, keys)
+    steward = f"{dataset.participant}.steward"
     delivery = make_delivery(
         file,
         charter=charter,
         dataset=dataset,
         signer=steward,
-        key=key,
+        key=keys[steward],
         landing=house.landing(_COLLABORATION, dataset.participant),
         period=Period(first=date(2017, 1, 1), last=date(2017, 12, 31)),
         provenance="Benchmark.",

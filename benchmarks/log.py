@@ -26,13 +26,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import Comparison, Sample, in_turns, scratch
+from benchmarks.measure import Comparison, Figure, Sample, in_turns, scratch
 from orchestration.audit import merkle, verify_tree
 from orchestration.audit.events import Event
 from orchestration.audit.log import AuditLog
@@ -44,16 +43,6 @@ _SMALL = 10_000
 _TURN = 50  # appends
 _BATCH = 1_000
 _PROOFS = 2_000
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number with a target: below it is good."""
-
-    name: str
-    value: float
-    unit: str
-    target: float
 
 
 def compare(pairs: int, *, large: int = LARGE) -> tuple[list[Comparison], list[Figure]]:
@@ -70,10 +59,10 @@ def compare(pairs: int, *, large: int = LARGE) -> tuple[list[Comparison], list[F
     ):
         turns = 20 * pairs
         appends = _appends(folder / "bare.db", small, turns)
-        growth = in_turns(turns, _single(big), _single(small))
+        grown, young = in_turns(turns, _single(big), _single(small))
         comparisons = [
             *appends,
-            Comparison(f"{_TURN} appends at {large:,} events, vs at {_SMALL:,}", *growth, 1 / 0.8),
+            Comparison(f"{_TURN} appends at {large:,} events, vs at {_SMALL:,}", grown, young, 1 / 0.8),
             *_verification(folder / "large.db", big, pairs),
         ]
         return comparisons, _proofs(big)

@@ -63,6 +63,16 @@ class Comparison:
         return median(a.cpu_seconds / b.cpu_seconds for a, b in pairs)
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One number with a target: below it is good."""
+
+    name: str
+    value: float
+    unit: str
+    target: float
+
+
 def in_turns(pairs: int, *sides: Callable[[int], Sample]) -> list[list[Sample]]:
     """Run every side once per pair, in turns; returns the samples of each side.
 

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.demo import TARGET_SECONDS
-from benchmarks.measure import Comparison, Sample
+from benchmarks.measure import Comparison, Figure, Sample
 
 _FOLDER = Path(__file__).resolve().parent / "results"
 _PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations")
@@ -29,6 +29,7 @@ class Results:
     """What one run of the benchmarks measured; a part that was not run is empty."""
 
     comparisons: list[Comparison] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     memory: Mapping[int, Sample] = field(default_factory=dict)
     demo: Sequence[Sample] = ()
 
@@ -65,6 +66,7 @@ def write(results: Results, about: Mapping[str, Any]) -> Path:
             }
             for each in results.comparisons
         ],
+        "figures": [_rounded(each) for each in results.figures],
         "memory": {str(rows): _rounded(sample) for rows, sample in results.memory.items()},
         "demo": [_rounded(sample) for sample in results.demo],
     }
@@ -87,9 +89,10 @@ def _page(results: Results, about: Mapping[str, Any], made: str) -> list[str]:
     if results.comparisons:
         lines += [
             "Ratios compare the two sides of one run, in turns; each is the median over the pairs. What each"
-            " side does, and what is left out of the time, is written at the top of `benchmarks/intake.py`"
-            " and `benchmarks/request.py`. CPU is user and system time of the whole process tree; peak is its"
-            " resident memory, imports included. Before: what our side's imports and preparation took, which"
+            " side does, and what is left out of the time, is written at the top of `benchmarks/intake.py`,"
+            " `benchmarks/request.py`, `benchmarks/policy.py` and `benchmarks/log.py`. CPU is user and system"
+            " time of the whole process tree; peak is its resident memory, imports included. Before: what our"
+            " side's imports and preparation took, which"
             " is not in the ratio.",
             "",
             "| Comparison | ours | theirs | ratio | pairs | CPU | target | peak, ours / theirs | before |",
@@ -97,6 +100,13 @@ def _page(results: Results, about: Mapping[str, Any], made: str) -> list[str]:
             *(_row(each) for each in results.comparisons),
             "",
         ]
+    if results.figures:
+        lines += ["| Figure | median | target |", "|---|--:|--:|"]
+        lines += [
+            f"| {each.name} | {each.value:.3f} {each.unit} | below {each.target:g} {each.unit} |"
+            for each in results.figures
+        ]
+        lines += [""]
     if results.memory:
         lines += ["| Rows through stages 1-3 | seconds | peak (target: below 2 GiB) |"]
         lines += ["|--:|--:|--:|"]
@@ -119,26 +129,31 @@ def _page(results: Results, about: Mapping[str, Any], made: str) -> list[str]:
 
 
 def _row(each: Comparison) -> str:
-    target = f"<= {each.target:.1f}" if each.target else "-"
+    target = f"<= {each.target:.3g}" if each.target else "-"
     spread = f"{min(each.ratios):.2f}-{max(each.ratios):.2f}"
     ours, theirs = (median(sample.seconds for sample in side) for side in (each.ours, each.theirs))
-    peaks = " / ".join(_gib(max(side, key=lambda s: s.peak_bytes)) for side in (each.ours, each.theirs))
+    largest = [max(side, key=lambda sample: sample.peak_bytes) for side in (each.ours, each.theirs)]
+    peaks = " / ".join(_gib(sample) if sample.peak_bytes else "-" for sample in largest)
     before = median(sample.details["before_seconds"] for sample in each.ours)
     return (
-        f"| {each.name} | {ours:.2f} s | {theirs:.2f} s | **{each.ratio:.2f}** | {spread}"
+        f"| {each.name} | {_time(ours)} | {_time(theirs)} | **{each.ratio:.2f}** | {spread}"
         f" | {each.cpu_ratio:.2f} | {target} | {peaks} | {before:.1f} s |"
     )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1000:.2f} ms"
 
 
 def _gib(sample: Sample) -> str:
     return f"{sample.peak_bytes / _GIB:.2f} GiB"
 
 
-def _rounded(sample: Sample) -> dict[str, Any]:
+def _rounded(measured: Sample | Figure) -> dict[str, Any]:
     def short(value: Any) -> Any:
         if isinstance(value, float):
-            return round(value, 3)
+            return round(value, 6) if value < 0.1 else round(value, 3)
         return {name: short(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
-    rounded: dict[str, Any] = short(asdict(sample))
+    rounded: dict[str, Any] = short(asdict(measured))
     return rounded

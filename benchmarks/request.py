@@ -57,22 +57,24 @@ def _side(name: str, home: Path, target: Path, pair: int) -> Sample:
 
 
 def _house(question: int) -> None:
+    from orchestration.cli.trial import trial_keys
     from orchestration.defs.local import LocalRuns
     from orchestration.house import OPERATOR, House
     from orchestration.output import charts  # noqa: F401  # a waiting daemon has loaded it
     from orchestration.settings import load_settings, silence_telemetry
-    from orchestration.stages import request
+    from orchestration.stages import founding, request
     from orchestration.stages.recorder import Caller
 
     silence_telemetry()
     template, purpose, member, parameters = _QUESTIONS[question]
     house = House.open(load_settings())
     charter = house.charter(_COLLABORATION)
+    keys = trial_keys(house, charter)
     asked: list[str] = []
     with LocalRuns(house, Caller(OPERATOR, "Benchmark.")) as runs:
 
         def answer() -> None:
-            submitted, decision = request.submit(
+            submitted, decision, pending = request.submit(
                 house,
                 charter,
                 template=template,
@@ -80,8 +82,11 @@ def _house(question: int) -> None:
                 purpose=purpose,
                 requester=member,
                 justification="Benchmark.",
+                key=keys[member],
             )
             decision.require()
+            if pending:
+                founding.approve(house, charter.collaboration, submitted.id, keys)
             asked.append(submitted.id)
             runs.answer(charter, template, submitted.id)
 

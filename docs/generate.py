@@ -71,7 +71,7 @@ def cli_page() -> str:
         _NOTE,
         "Results go to stdout, progress and refusals to stderr. With `--json` a command prints one JSON",
         "document. Exit codes: 0 done or permitted; 1 the honest answer is no; 2 usage or invalid",
-        "configuration; 3 a needed service is missing; 4 integrity broken; 5 budget exhausted.\n",
+        "configuration; 3 a needed service is missing; 4 integrity broken.\n",
     ]
     for path, command in commands():
         parts.append(f"\n## {path}\n\n{(command.help or '').strip()}\n")

@@ -114,12 +114,6 @@ class IntegrityError(GlasshouseError):
     exit_code = 4
 
 
-class BudgetExceededError(GlasshouseError):
-    """The privacy or use budget does not cover this request."""
-
-    exit_code = 5
-
-
 UNEXPECTED = Reason(
     "internal.unexpected",
     "An unexpected {kind} stopped this step at {place}.",

@@ -15,7 +15,6 @@ from pathlib import Path
 import pyrage
 
 from orchestration.audit.log import AuditLog
-from orchestration.audit.vocabulary import now
 from orchestration.charter import Charter, load_charter
 from orchestration.digests import canonical_json
 from orchestration.engine.files import write_durably
@@ -119,7 +118,7 @@ class House:
     def state(self, collaboration: str, at: datetime | None = None) -> Iterator[State]:
         """What the log says of a collaboration now, or at the moment `at`, as one consistent view."""
         with self.log.read() as connection:
-            yield State(connection, collaboration, at or now())
+            yield State(connection, collaboration, at or self.log.present(connection))
 
     @cached_property
     def operator(self) -> SigningKey:

@@ -9,11 +9,26 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+def _portal_url(text: str) -> str:
+    """`https://Room.example/` → `https://room.example`; plain HTTP is for this machine alone."""
+    url = text.strip().lower().removesuffix("/")
+    parts = urlsplit(url)
+    name = parts.netloc.removesuffix(f":{parts.port}")
+    if parts.scheme != "https" and not (parts.scheme == "http" and name in LOOPBACK_NAMES):
+        raise ValueError("it begins with https://, or is http:// on this machine")
+    if url != f"{parts.scheme}://{parts.netloc}" or not name or "@" in name or name.endswith(":"):
+        raise ValueError("it is a host with an optional port, and nothing else")
+    return url.removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
 class Settings(BaseSettings):
@@ -47,6 +62,10 @@ class Settings(BaseSettings):
     duckdb_threads: int | None = Field(default=None, ge=1, description="Threads of one DuckDB connection.")
     room_wait_seconds: float = Field(
         default=600, gt=0, description="How long a step waits for the room's single writer."
+    )
+    portal_url: Annotated[str, AfterValidator(_portal_url)] | None = Field(
+        default=None,
+        description="Address of the portal behind a proxy that ends TLS; default: this machine alone.",
     )
 
     @cached_property

@@ -116,7 +116,7 @@ def verify(
         parsed = Envelope.from_dict(copy.deepcopy(envelope))
         parts = {name: value for name, value in public_key.items() if name != "keyid"}
         key = SSlibKey.from_dict(str(public_key["keyid"]), dict(parts))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(UNREADABLE_ENVELOPE, kind=kind) from error
     if parsed.payload_type != payload_type or not _spelled_once(envelope):
         raise IntegrityError(BAD_SIGNATURE, kind=kind)
@@ -164,6 +164,6 @@ def unsafe_payload(envelope: dict[str, Any], *, kind: str) -> JsonValue:
     """
     try:
         payload: JsonValue = json.loads(Envelope.from_dict(copy.deepcopy(envelope)).payload)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(UNREADABLE_ENVELOPE, kind=kind) from error
     return payload

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyrage
 
 from orchestration.audit.events import Event
 from orchestration.audit.governance_events import Verdict, VoteCast
@@ -29,7 +30,7 @@ from orchestration.house import House
 from orchestration.scope.manifest import Manifest, Period
 from orchestration.settings import Settings, load_settings
 from orchestration.signing import SigningKey
-from orchestration.stages import access, deidentify, gate, governance, intake, quarantine, request
+from orchestration.stages import access, deidentify, gate, governance, intake, request
 from orchestration.stages.access import OpenedInsight
 from orchestration.stages.founding import found
 from orchestration.stages.recorder import Caller
@@ -259,7 +260,13 @@ class TinyHouse:
 
     def unsealed(self, sealed: str) -> dict[str, bytes]:
         """The files of a refused delivery by name, opened with the house's quarantine key."""
-        return quarantine.unseal(self.house, sealed)
+        identities = [pyrage.x25519.Identity.from_str(self.house.keys.secret("quarantine").decode())]
+        folder = self.house.quarantine / sealed
+        names = json.loads(pyrage.decrypt((folder / "names.age").read_bytes(), identities))
+        return {
+            original: pyrage.decrypt((folder / f"{number}.age").read_bytes(), identities)
+            for number, original in enumerate(names)
+        }
 
     def everything_on_disk(self) -> bytes:
         """Every byte below the home folder, names of files included."""

@@ -19,6 +19,7 @@ from orchestration.audit import merkle
 from orchestration.audit import stage_events as s
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event, commitment
+from orchestration.audit.evidence import text_of
 from orchestration.audit.governance_events import VoteCast
 from orchestration.audit.limits import datasets_of, differences, required_threshold
 from orchestration.audit.log import SALT_BYTES, AuditLog, LoggedEvent
@@ -32,9 +33,9 @@ from orchestration.participants.state import State, participant_of
 FORMAT = "glasshouse.case-file/v1"
 
 NO_SUCH_DISPUTE = Reason(
-    "case_file.no_such_dispute",
-    "There is no dispute {dispute} in this collaboration.",
-    "List disputes with `glasshouse dispute list`.",
+    "dispute.not_found",
+    "There is no dispute called {dispute}.",
+    "List them with `glasshouse dispute list`.",
 )
 UNREADABLE = Reason(
     "case_file.unreadable",
@@ -51,12 +52,12 @@ NOT_INCLUDED = Reason(
 def make_case_file(log: AuditLog, state: State, dispute: str) -> dict[str, JsonValue]:
     """Everything the review body needs, as one JSON document.
 
-    Raises: ConfigError (`case_file.no_such_dispute`); IntegrityError where the log itself is broken.
+    Raises: ConfigError (`dispute.not_found`); IntegrityError where the log itself is broken.
     """
     row = state.dispute(dispute)
     if row is None:
         raise ConfigError(NO_SUCH_DISPUTE, dispute=ascii(dispute[:80]))
-    raised = log.event(row.seq) if row.evidence is None and row.status == "raised" else _raised(log, dispute)
+    raised = _raised(log, state, dispute)
     requests = _requests(state, row.about_kind, row.about)
     traces = [trace(log, state, request) for request in requests]
     charter = charter_at(state, raised.event.time)
@@ -84,7 +85,7 @@ def make_case_file(log: AuditLog, state: State, dispute: str) -> dict[str, JsonV
         "differences": [
             f"{found.request.request}: {each}" for found in traces for each in differences(found, state)
         ],
-        "tree": {"size": size, "root": _text(log.root(size))},
+        "tree": {"size": size, "root": text_of(log.root(size))},
         "events": [_proven(log, shown[seq], size) for seq in sorted(shown)],
     }
 
@@ -111,8 +112,9 @@ def check_case_file(document: JsonValue) -> tuple[int, bytes]:
     return size, root
 
 
-def _raised(log: AuditLog, dispute: str) -> LoggedEvent:
-    return log.events(type="dispute.raised", subject=dispute, limit=1)[0]
+def _raised(log: AuditLog, state: State, dispute: str) -> LoggedEvent:
+    """Its id is a member's word, which another collaboration may have used too."""
+    return log.events("dispute.raised", dispute, state.collaboration, limit=1)[0]
 
 
 def _requests(state: State, kind: str, about: str) -> list[Row[Any]]:
@@ -277,8 +279,8 @@ def _proven(log: AuditLog, logged: LoggedEvent, size: int) -> JsonValue:
     return {
         "seq": logged.seq,
         "event": logged.event.model_dump(mode="json"),
-        "salt": _text(logged.salt),
-        "proof": [_text(each) for each in log.inclusion_proof(logged.seq, size)],
+        "salt": text_of(logged.salt),
+        "proof": [text_of(each) for each in log.inclusion_proof(logged.seq, size)],
     }
 
 
@@ -290,7 +292,3 @@ def _read(each: Any) -> tuple[int, bytes, Sequence[bytes]]:
         raise ValueError("a salt of another length")
     proof = [base64.b64decode(text, validate=True) for text in each["proof"]]
     return int(each["seq"]), merkle.leaf_hash(commitment(content, salt)), proof
-
-
-def _text(value: bytes) -> str:
-    return base64.b64encode(value).decode()

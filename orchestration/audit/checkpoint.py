@@ -133,6 +133,8 @@ def parse(note: str) -> Checkpoint:
 
     Raises: IntegrityError `checkpoint.unreadable`.
     """
+    if type(note) is not str:  # SQLite stores whatever type it is given
+        raise IntegrityError(UNREADABLE)
     body, blank, signatures = note.partition("\n\n")
     lines = body.split("\n")
     if not blank or not signatures.endswith("\n") or len(lines) != 3:
@@ -154,6 +156,15 @@ def verify(note: str, public_key: Mapping[str, Any]) -> Checkpoint:
     Raises: IntegrityError `checkpoint.unreadable`, `checkpoint.signature`.
     """
     checkpoint = parse(note)
+    signed_line(checkpoint, public_key)
+    return checkpoint
+
+
+def signed_line(checkpoint: Checkpoint, public_key: Mapping[str, Any]) -> str:
+    """The line below a checkpoint that the log's own key made, wherever it stands.
+
+    Raises: IntegrityError `checkpoint.unreadable`, `checkpoint.signature`.
+    """
     origin = origin_of(public_key)
     raw = raw_public_key(public_key)
     expected = key_hash(origin, ED25519, raw)
@@ -161,7 +172,7 @@ def verify(note: str, public_key: Mapping[str, Any]) -> Checkpoint:
         name, blob = read_line(line)
         signed = blob[:4] == expected and is_signed(raw, blob[4:], checkpoint.body.encode())
         if checkpoint.origin == name == origin and signed:
-            return checkpoint
+            return line
     raise IntegrityError(BAD_SIGNATURE)
 
 
@@ -195,7 +206,7 @@ def write_line(name: str, blob: bytes) -> str:
 
 def read_line(line: str) -> tuple[str, bytes]:
     """(name, key hash and signature). Raises: IntegrityError `checkpoint.unreadable`."""
-    match = _SIGNATURE_LINE.fullmatch(line)
+    match = _SIGNATURE_LINE.fullmatch(line) if type(line) is str else None
     if match is None:
         raise IntegrityError(UNREADABLE)
     return match[1], _base64(match[2])

@@ -54,6 +54,11 @@ def _event(entry: dict[str, Any]) -> int:
     return int(entry["event"])
 
 
+def decision_record(log: AuditLog, state: State, row: Row[Any]) -> dict[str, JsonValue]:
+    """One decision of the log. Raises: IntegrityError where the log is broken."""
+    return _entry(state, row, log.events(subject=row.decision, collaboration=state.collaboration))
+
+
 def _entry(state: State, row: Row[Any], events: list[LoggedEvent]) -> dict[str, JsonValue]:
     opening = events[0]
     votes = [each for each in events if isinstance(each.event.payload, VoteCast)]

@@ -57,11 +57,11 @@ def make_evidence(log: AuditLog, key: SigningKey, checkpoints: Path, seq: int) -
     proof = log.inclusion_proof(seq, head.size)
     evidence = Evidence(
         event=logged.event.model_dump(mode="json"),
-        salt=_text(logged.salt),
+        salt=text_of(logged.salt),
         seq=seq,
         size=head.size,
-        root=_text(head.root),
-        proof=tuple(_text(value) for value in proof),
+        root=text_of(head.root),
+        proof=tuple(text_of(value) for value in proof),
         checkpoint=head.note,
     )
     verify_evidence(evidence, key.public)  # a proof that does not hold is never handed out
@@ -83,7 +83,7 @@ def verify_evidence(evidence: Evidence, public_key: Mapping[str, Any]) -> Event:
         raise IntegrityError(UNREADABLE) from error
     if len(salt) != SALT_BYTES:
         raise IntegrityError(UNREADABLE)
-    if (evidence.size, evidence.root) != (head.size, _text(head.root)):
+    if (evidence.size, evidence.root) != (head.size, text_of(head.root)):
         raise IntegrityError(NOT_INCLUDED, seq=evidence.seq, size=evidence.size)
     leaf = merkle.leaf_hash(commitment(content, salt))
     if not merkle.verify_inclusion(leaf, evidence.seq, head.size, proof, head.root):
@@ -99,5 +99,6 @@ def read_evidence(text: str) -> Evidence:
         raise IntegrityError(UNREADABLE) from error
 
 
-def _text(value: bytes) -> str:
+def text_of(value: bytes) -> str:
+    """Bytes as base64, as proofs spell salts and hashes."""
     return base64.b64encode(value).decode()

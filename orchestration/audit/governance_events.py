@@ -90,7 +90,7 @@ class ParticipantSuspended(Consequence):
 
 
 class ParticipantReinstated(Consequence):
-    """Invited again: it accepts anew, so a lost key of its only steward is replaced the same way."""
+    """Invited again: it accepts with the key it had, or with the one that the decision's content names."""
 
     type: ClassVar = "participant.reinstated"
     participant: Name
@@ -177,12 +177,13 @@ class EmergencyOpened(Signed):
 
 
 class EmergencyUsed(Payload):
-    """The second trace of an act that only an emergency grant allowed; written with the act itself."""
+    """The second trace of what only an emergency grant allowed: written with the act, right before it."""
 
     type: ClassVar = "emergency.used"
     grant: Name
     member: Name
-    action: Name
+    action: Name = Field(description="Type of the event that follows.")
+    act: Name = Field(description="Its statement id; for a contribution, the contribution's id.")
 
 
 # --- decisions
@@ -361,6 +362,7 @@ class DataDestroyed(Payload):
 
     type: ClassVar = "data.destroyed"
     rule: Literal["left", "removed", "remedy", "closed"]
+    dispute: Name | None = Field(default=None, description="The upheld dispute whose remedy this is.")
     contributions: tuple[Name, ...] = ()
     key_ids: tuple[Name, ...] = ()
 

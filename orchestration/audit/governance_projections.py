@@ -7,6 +7,8 @@ the log must give the same tables, so nothing but the event and the projections 
 
 from __future__ import annotations
 
+import json
+
 from sqlalchemy import Connection, select, update
 
 from orchestration.audit import governance_events as e
@@ -133,9 +135,13 @@ def _participant_removed(connection: Connection, entry: Entry, payload: e.Partic
 
 @on(e.ParticipantReinstated)
 def _participant_reinstated(connection: Connection, entry: Entry, payload: e.ParticipantReinstated) -> None:
-    """Its stewards come again with new keys, as at the first acceptance."""
+    """Its stewards come again with the keys they had; where the decision names a key, that one alone."""
     mine = {"participant": payload.participant}
     move(connection, entry, g.participants, mine, "invited", {"suspended"})
+    decision = find(connection, entry, g.decisions, decision=payload.decision)
+    agreed = json.loads(decision.content).get("key_id") if decision is not None else None
+    if agreed is None:
+        return
     table = g.members.c
     stewards = select(g.grants.c.member).where(
         g.grants.c.collaboration == entry.event.collaboration, g.grants.c.role == "steward"
@@ -147,7 +153,8 @@ def _participant_reinstated(connection: Connection, entry: Entry, payload: e.Par
     )
     stewards_here: list[str] = list(connection.execute(members.order_by(table.member)).scalars())
     for member in stewards_here:
-        end_keys(connection, entry, member, "revoked")
+        if find(connection, entry, g.keys, member=member, key_id=agreed, status="active") is None:
+            end_keys(connection, entry, member, "revoked")
 
 
 @on(e.MemberEnrolled)
@@ -191,7 +198,7 @@ def _grant_given(connection: Connection, entry: Entry, payload: e.GrantGiven) ->
 @on(e.EmergencyOpened)
 def _emergency_opened(connection: Connection, entry: Entry, payload: e.EmergencyOpened) -> None:
     moments = (timestamp(entry.event.time), timestamp(payload.expires_at))
-    give(connection, entry, payload.grant, payload.member, payload.role, *moments, emergency=True)
+    give(connection, entry, payload.grant, payload.member, payload.role, *moments, lender=entry.event.actor)
 
 
 @on(e.GrantRenewed)
@@ -208,7 +215,7 @@ def _grant_revoked(connection: Connection, entry: Entry, payload: e.GrantRevoked
 
 @on(e.EmergencyUsed)
 def _emergency_used(connection: Connection, entry: Entry, payload: e.EmergencyUsed) -> None:
-    """The event is all there is to show."""
+    add(connection, g.emergency_uses, entry, payload.model_dump(include={"grant", "member", "act"}))
 
 
 # --- decisions, and the requests and disputes that open one
@@ -225,6 +232,7 @@ def _request_submitted(connection: Connection, entry: Entry, payload: RequestSub
     row = payload.model_dump(include={"template", "purpose", "requester", "participant", "approval"})
     row |= {"request": entry.event.subject, "parameters": json_text(dict(payload.parameters))}
     row["datasets"] = json_text(list(payload.datasets))
+    row["charter_digest"] = payload.charter
     add(connection, t.requests, entry, row | {"status": "submitted", "updated_seq": entry.seq})
     if payload.approval is not None:
         ask(connection, entry, "request", entry.event.subject, right=payload.approval)

@@ -53,11 +53,12 @@ def give(
     not_before: str,
     expires_at: str,
     *,
-    emergency: bool = False,
+    lender: str | None = None,
 ) -> None:
+    """A role for a time; `lender`: who lent it in an emergency."""
     row = {"grant": grant, "member": member, "role": role, "not_before": not_before}
-    flags = {"expires_at": expires_at, "revoked": False, "emergency": emergency}
-    add(connection, g.grants, entry, row | flags)
+    flags = {"revoked": False, "emergency": lender is not None, "lender": lender}
+    add(connection, g.grants, entry, row | {"expires_at": expires_at} | flags)
 
 
 def replace_grants(

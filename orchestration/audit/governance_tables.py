@@ -89,8 +89,19 @@ grants = Table(
     Column("expires_at", Text, nullable=False),
     Column("revoked", Boolean, nullable=False),
     Column("emergency", Boolean, nullable=False),
+    Column("lender", Text, comment="Of an emergency: who lent the role, and looks not at it afterwards."),
     Column("seq", Number, nullable=False),
     Index("grants_by_member", "collaboration", "member"),
+)
+
+emergency_uses = Table(
+    "emergency_uses",
+    metadata,
+    Column("collaboration", Text, primary_key=True),
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("grant", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("act", Text, nullable=False, comment="The statement, or the contribution, it was used for."),
 )
 
 statements = Table(
@@ -205,6 +216,7 @@ PROJECTIONS = (
     members,
     keys,
     grants,
+    emergency_uses,
     statements,
     decisions,
     votes,

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from sqlalchemy import exc as sql
 from orchestration.audit import database, merkle
 from orchestration.audit import governance_projections as _governance_projections  # noqa: F401  registers
 from orchestration.audit import tables as t
+from orchestration.audit.chronology import in_order
 from orchestration.audit.events import Event, commitment
 from orchestration.audit.projections import (
     ALL_TABLES,
@@ -31,7 +33,7 @@ from orchestration.audit.projections import (
     Entry,
     project,
 )
-from orchestration.audit.vocabulary import timestamp
+from orchestration.audit.vocabulary import now, timestamp
 from orchestration.digests import canonical_json, digest_json
 from orchestration.errors import ConfigError, IntegrityError, Reason
 
@@ -54,7 +56,9 @@ NO_SUCH_EVENT = Reason(
 Admit = Callable[[Connection, Event], None]
 """Judges an event by the projections of those before it; raises to refuse it."""
 
-_NEWEST = "SELECT seq, receipt_id FROM events ORDER BY seq DESC LIMIT 1"
+Clock = Callable[[], datetime]
+
+_NEWEST = "SELECT seq, receipt_id, time FROM events ORDER BY seq DESC LIMIT 1"
 SALT_BYTES = 32
 _CHUNK = 1000
 
@@ -76,10 +80,11 @@ class LoggedEvent:
 
 @dataclass(frozen=True)
 class _Edge:
-    """What the next append needs to know of the tree: the hashes of `merkle.cover`, and whose tree it is."""
+    """What the next append needs to know: how the log ends, when, and the hashes of `merkle.cover`."""
 
     size: int
     newest: str | None
+    time: datetime | None
     hashes: tuple[bytes, ...]
 
 
@@ -89,16 +94,17 @@ class AuditLog:
     Args:
         url: of the database; its schema is brought up to date.
         admit: asked about every event before it changes anything; default: all are admitted.
+        clock: says what time it is; no event from its future is recorded.
 
     Raises (every method): ServiceError `log.unavailable`, `storage.full`; IntegrityError `log.damaged`,
     `log.broken_event`, `log.broken_tree`; the constructor also what `database.migrate` raises.
     """
 
-    def __init__(self, url: str, *, admit: Admit | None = None) -> None:
+    def __init__(self, url: str, *, admit: Admit | None = None, clock: Clock = now) -> None:
         self._engine = database.open_engine(url)
         self._writer = database.Writer(self._engine)
-        self.admit = admit
-        self._edge = _Edge(0, None, ())
+        self.admit, self.clock = admit, clock
+        self._edge = _Edge(0, None, None, ())
         try:
             database.migrate(self._engine)
         except BaseException:
@@ -127,8 +133,8 @@ class AuditLog:
             lineage: the OpenLineage events of the same step, as JSON objects; the event commits to their
                 digest.
 
-        Raises: AlreadyRecordedError when the step counts already, OutOfOrderError when it cannot follow, and
-        whatever `admit` raises.
+        Raises: AlreadyRecordedError when the step counts already, OutOfOrderError when it cannot follow;
+        ServiceError `log.time_backwards`, `log.time_ahead`; and whatever `admit` raises.
         """
         return self.append_many([event], lineage=lineage)[0]
 
@@ -149,8 +155,10 @@ class AuditLog:
             logged = []
             rows = []
             nodes: dict[int, bytes] = {}
-            right = list(edge.hashes)
-            for seq, event in enumerate(events, edge.size):
+            right, newest, clock = list(edge.hashes), edge.time, self.clock()
+            for seq, given in enumerate(events, edge.size):
+                event = in_order(given, newest, clock)
+                newest = event.time
                 if self.admit is not None:
                     self.admit(connection, event)
                 content, salt = event.content(), secrets.token_bytes(SALT_BYTES)
@@ -164,7 +172,7 @@ class AuditLog:
                 links = [_lineage_row(logged[-1].seq, row) for row in lineage]
                 connection.execute(insert(t.lineage), links)
         # Only now, when it is certain that the tree has grown.
-        self._edge = _Edge(edge.size + len(events), logged[-1].receipt_id, tuple(right))
+        self._edge = _Edge(edge.size + len(events), logged[-1].receipt_id, newest, tuple(right))
         return logged
 
     def _right_edge(self, connection: Connection) -> _Edge:
@@ -176,7 +184,8 @@ class AuditLog:
             return known
         positions = [node.position for node in merkle.cover(0, size)]
         stored = reader(connection)(positions)
-        return _Edge(size, receipt_id, tuple(stored[position] for position in positions))
+        time = _time(size - 1, newest[2]) if newest else None
+        return _Edge(size, receipt_id, time, tuple(stored[position] for position in positions))
 
     def rebuild(self) -> None:
         """Drop the projections and make them again from the events."""
@@ -195,6 +204,12 @@ class AuditLog:
     def read(self) -> AbstractContextManager[Connection]:
         """A connection with one consistent view of all tables; it cannot write."""
         return database.reading(self._engine)
+
+    def present(self, connection: Connection) -> datetime:
+        """The moment an event recorded now gets: the clock's, or the newest event's if that is later."""
+        newest = database.execute(connection, _NEWEST).fetchone()
+        clock = self.clock()
+        return max(clock, _time(newest[0], newest[2])) if newest else clock
 
     @property
     def size(self) -> int:
@@ -282,18 +297,22 @@ def reader(connection: Connection) -> merkle.Reader:
     return read
 
 
-def _event_row(logged: LoggedEvent, content: bytes) -> dict[str, Any]:
-    event = logged.event
-    return {
-        "seq": logged.seq,
-        "type": event.type,
-        "collaboration": event.collaboration,
-        "subject": event.subject,
-        "time": timestamp(event.time),
-        "receipt_id": logged.receipt_id,
-        "salt": logged.salt,
-        "content": content,
-    }
+_EVENT = ("seq", "type", "collaboration", "subject", "time", "receipt_id", "salt", "content")
+_NODE = ("position", "hash")
+
+
+def _event_row(logged: LoggedEvent, content: bytes) -> tuple[Any, ...]:
+    """The values of `_EVENT`."""
+    event, at = logged.event, timestamp(logged.event.time)
+    where = (logged.seq, event.type, event.collaboration, event.subject, at)
+    return (*where, logged.receipt_id, logged.salt, content)
+
+
+def _time(seq: int, stored: str) -> datetime:
+    try:
+        return datetime.fromisoformat(stored).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise IntegrityError(BROKEN_EVENT, seq=seq) from error
 
 
 def _project(connection: Connection, logged: LoggedEvent) -> None:
@@ -304,12 +323,12 @@ def _project(connection: Connection, logged: LoggedEvent) -> None:
         raise AlreadyRecordedError(ALREADY_RECORDED, type=event.type, subject=event.subject) from error
 
 
-def _store(connection: Connection, rows: list[dict[str, Any]], nodes: Mapping[int, bytes]) -> None:
+def _store(connection: Connection, rows: Sequence[tuple[Any, ...]], nodes: Mapping[int, bytes]) -> None:
     try:
-        database.add_rows(connection, t.events, rows)
-        database.add_rows(connection, t.nodes, [{"position": at, "hash": node} for at, node in nodes.items()])
+        database.add_values(connection, t.events, _EVENT, rows)
+        database.add_values(connection, t.nodes, _NODE, list(nodes.items()))
     except sql.IntegrityError as error:  # the tree goes on where the events ended
-        raise IntegrityError(BROKEN_TREE, seq=rows[0]["seq"]) from error
+        raise IntegrityError(BROKEN_TREE, seq=rows[0][0]) from error
 
 
 def _lineage_row(seq: int, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def project(connection: Connection, entry: Entry) -> None:
     if isinstance(payload, Handover):
         row: dict[str, Any] = {"receipt_id": entry.receipt_id, "stage": payload.stage}
         row |= {"subject": payload.receipt.subject, "revoked": False}
+        row |= {"charter_digest": payload.receipt.charter_digest}
+        row |= {"inputs": json_text(list(payload.receipt.inputs))}
         add(connection, t.receipts, entry, row)
     PROJECTORS[type(payload)](connection, entry, payload)
 
@@ -111,6 +113,7 @@ def _contribution_accepted(connection: Connection, entry: Entry, payload: Contri
     row = payload.model_dump(include={"dataset", "participant", "delivery", "rows", "source_digest"})
     row |= {"contribution": contribution, "status": "accepted"}
     row["charter_digest"] = payload.receipt.charter_digest
+    row["purposes"] = json_text(list(payload.purposes))
     row["quarantined"] = sum(payload.quarantined_rows.values())
     add(connection, t.contributions, entry, row)
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import zip_longest
 
 from sqlalchemy import Connection, Table, create_engine
 from sqlalchemy import exc as sql
 
 from orchestration.audit import database
+from orchestration.audit.chronology import require_order
 from orchestration.audit.log import BROKEN_EVENT, Admit, AuditLog, LoggedEvent, stored_events
 from orchestration.audit.projections import ALL_TABLES, ALREADY_RECORDED, Entry, project
 from orchestration.audit.tables import metadata
@@ -84,18 +86,28 @@ def replay(log: AuditLog, admit: Admit | None = None) -> Replay:
     Raises: IntegrityError `log.broken_event` where the events themselves were changed.
     """
     with log.read() as connection:
-        return replayed(connection, _without_gaps(stored_events(connection)), admit or log.admit)
+        events = _without_gaps(stored_events(connection))
+        return replayed(connection, events, admit or log.admit, log.clock())
 
 
-def replayed(connection: Connection, events: Iterable[LoggedEvent], admit: Admit | None) -> Replay:
-    """Let `events` happen in an empty database, and compare its tables with those of `connection`."""
-    count = 0
+def replayed(
+    connection: Connection, events: Iterable[LoggedEvent], admit: Admit | None, clock: datetime
+) -> Replay:
+    """Let `events` happen in an empty database, and compare its tables with those of `connection`.
+
+    Args:
+        connection: one consistent view of the log.
+        events: of it, in order.
+        admit: judges each of them.
+        clock: the present moment; no event is from its future.
+    """
+    count, newest = 0, None
     with _empty_database() as scratch:
         for logged in events:
-            refused = _happen(scratch, logged, admit)
+            refused = _happen(scratch, logged, admit, newest, clock)
             if refused is not None:
                 return Replay(count, len(ALL_TABLES), 0, refused, ())
-            count += 1
+            count, newest = count + 1, logged.event.time
         found = {table.name: tuple(_differences(connection, scratch, table)) for table in ALL_TABLES}
     differences = tuple(difference for each in found.values() for difference in each)
     equal = sum(not each for each in found.values())
@@ -120,8 +132,11 @@ def _without_gaps(events: Iterator[LoggedEvent]) -> Iterator[LoggedEvent]:
         yield logged
 
 
-def _happen(scratch: Connection, logged: LoggedEvent, admit: Admit | None) -> Refusal | None:
+def _happen(
+    scratch: Connection, logged: LoggedEvent, admit: Admit | None, newest: datetime | None, clock: datetime
+) -> Refusal | None:
     try:
+        require_order(logged.event.time, newest, clock)
         if admit is not None:
             admit(scratch, logged.event)
         project(scratch, Entry(logged.seq, logged.receipt_id, logged.event))

@@ -29,7 +29,7 @@ from orchestration.signing import SigningKey
 PAYLOAD_TYPE = "application/vnd.glasshouse.report+json"
 
 UNKNOWN_PARTICIPANT = Reason(
-    "report.unknown_participant",
+    "participant.unknown",
     "No organization called {participant} takes part in {collaboration}.",
     "Take one of: {known}.",
 )
@@ -43,7 +43,7 @@ UNREADABLE = Reason(
 def contributor_report(log: AuditLog, state: State, participant: str) -> dict[str, JsonValue]:
     """What it contributed, what was made of it, who opened that, and whether limits were kept.
 
-    Raises: ConfigError (`report.unknown_participant`); IntegrityError where the log is broken.
+    Raises: ConfigError (`participant.unknown`); IntegrityError where the log is broken.
     """
     known = [row.participant for row in state.rows(g.participants)]
     if participant not in known:

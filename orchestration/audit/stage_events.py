@@ -127,6 +127,7 @@ class RequestSubmitted(Signed):
     purpose: Name
     requester: Name
     participant: Name
+    charter: Digest | None = Field(default=None, description="The charter in force when it was asked.")
     datasets: tuple[Name, ...] = Field(default=(), description="Datasets whose rows the answer reads.")
     approval: Name | None = Field(
         default=None, description="Decision right that must approve it; the decision has the request's id."

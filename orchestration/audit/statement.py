@@ -21,6 +21,8 @@ from orchestration.digests import canonical_json, digest_json
 from orchestration.errors import IntegrityError, Reason
 from orchestration.signing import SigningKey
 
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
+
 PAYLOAD_TYPE = "application/vnd.glasshouse.statement+json"
 VALID_FOR = timedelta(hours=1)
 
@@ -81,7 +83,7 @@ def from_envelope(envelope: dict[str, Any]) -> Event:
         first = envelope["signatures"][0]
         signature |= {"key_id": first["keyid"], "value": first["sig"]}
         return Event.model_validate({**body, "signature": signature})
-    except (ValueError, KeyError, IndexError, TypeError, AssertionError, IntegrityError) as error:
+    except (*_UNREADABLE, IntegrityError) as error:
         raise IntegrityError(UNREADABLE) from error
 
 

@@ -35,8 +35,8 @@ HEIGHT = 8  # levels of the Merkle tree in one tile
 CHECKPOINT = "checkpoint"
 OPERATOR = "operator.json"  # not of the standard: the public key that a witness sees on first contact
 
-_PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
-_LAST_LEVEL = 63
+_PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+_LAST_LEVEL = 63  # and at most seven groups of an index: a log has fewer than 2**63 events
 
 
 @dataclass(frozen=True, order=True)

@@ -150,9 +150,12 @@ def _line_problem(
         return "it is another witness's"
     try:
         head = checkpoint.stored(connection, size) if isinstance(size, int) else None
-        by = None if head is None else witnessed.cosigner(connection, head, line)
-    except (IntegrityError, sql.SQLAlchemyError, ValueError, TypeError, KeyError):
+        if head is None:
+            return "there is no such checkpoint"
+        if witnessed.cosigner(connection, head, line) is None:
+            return "no key that may witness for this participant made it"
+        if witnessed.is_early(connection, head, line):
+            return f"event {head.size - 1} is dated later than the witness saw it"
+    except (IntegrityError, sql.SQLAlchemyError, ValueError, TypeError, KeyError, RecursionError):
         return "what it belongs to cannot be read"
-    if head is None:
-        return "there is no such checkpoint"
-    return None if by is not None else "no key that may witness for this participant made it"
+    return None

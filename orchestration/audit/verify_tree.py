@@ -7,6 +7,8 @@ tree (`verify_checkpoints`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import starmap, zip_longest
+from operator import eq
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -37,16 +39,16 @@ def check(connection: Connection, problems: list[Problem]) -> Leaves:
     """Hash everything again; what is found is added to `problems`."""
     leaves: list[bytes] = []
     broken: set[int] = set()
-    following = 0
+    following, leaf_hash = 0, merkle.leaf_hash
     for seq, receipt_id, salt, content in database.rows(connection, t.events, _HASHED):
         if seq != following:
             problems += [Problem(f"event {missing}", "missing") for missing in range(following, seq)]
             broken.update(range(following, seq))
         try:
-            leaf = merkle.leaf_hash(commitment(content, salt))
+            leaf = leaf_hash(commitment(content, salt))
             authentic = leaf.hex() == receipt_id and len(salt) == SALT_BYTES
         except TypeError:  # text in place of bytes, which SQLite lets anybody store
-            leaf, authentic = merkle.leaf_hash(str(content).encode()), False
+            leaf, authentic = leaf_hash(str(content).encode()), False
         if len(leaves) == seq:
             leaves.append(leaf)
         if not authentic:
@@ -58,12 +60,9 @@ def check(connection: Connection, problems: list[Problem]) -> Leaves:
 
 
 def _nodes(connection: Connection, tree: merkle.Tree, size: int, problems: list[Problem]) -> Count:
-    expected = sum(size >> level for level in range(size.bit_length()))
-    found = 0
-    for found, (position, value) in enumerate(database.rows(connection, t.nodes), start=1):  # noqa: B007
-        if tree.get(position) != value:
-            return _compare(connection, tree, size, problems)
-    if found == expected:
+    pairs = zip_longest(database.rows(connection, t.nodes), tree.in_order())
+    if tree.size == size and all(starmap(eq, pairs)):
+        expected = sum(size >> level for level in range(size.bit_length()))
         return Count("nodes", expected, expected, "consistent")
     return _compare(connection, tree, size, problems)
 

@@ -32,13 +32,19 @@ def now() -> datetime:
 
 
 def to_milliseconds(moment: datetime) -> datetime:
-    moment = moment.astimezone(UTC)
+    """Raises: ValueError where the year falls out of the calendar."""
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no such moment in UTC") from error
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def timestamp(moment: datetime) -> str:
     """`2026-01-31T09:30:00.000Z`: the one spelling of a time in events, tables and passports."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 Time = Annotated[AwareDatetime, AfterValidator(to_milliseconds), PlainSerializer(timestamp, when_used="json")]

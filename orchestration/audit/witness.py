@@ -125,7 +125,7 @@ def observe(
             write_durably(folder / _OPERATOR, canonical_json(dict(trusted)))
         write_durably(folder / _LATEST, head.note.encode())
         line = cosignature.make(head, collaboration, participant, key, at)
-        note = f"{head.body}\n{head.lines[0]}\n{line.line}\n"
+        note = f"{head.body}\n{checkpoint.signed_line(head, trusted)}\n{line.line}\n"
         file = folder / f"{_COSIGNED}-{head.size:010d}.txt"
         write_durably(file, note.encode())
     return Observation(head, line, note, str(trusted["keyid"]), kept.size if kept else None, file)

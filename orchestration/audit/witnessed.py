@@ -3,6 +3,11 @@
 Belongs here: keeping cosignatures and counting them. Must not be here: the format of a line (`cosignature`),
 or the witness itself (`witness`). Every line is verified again whenever it counts, so a row put into the
 table by hand adds nobody.
+
+Cosignatures stand beside the log, not in it, so nothing proves that one was made before its key ended but
+the time it says, and that is the word of whoever held the key. So a line must be of a time when its key was
+in force; and once a key was lost or compromised, what it cosigned counts no more. Nothing is missing then: a
+later checkpoint, cosigned by a good key, covers all events before it.
 """
 
 from __future__ import annotations
@@ -12,15 +17,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, Row, insert, or_, select
 
 from orchestration.audit import checkpoint, cosignature
 from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.checkpoint import Checkpoint
+from orchestration.audit.chronology import DRIFT
 from orchestration.audit.cosignature import Cosignature
-from orchestration.audit.log import AuditLog
+from orchestration.audit.governance_events import KeyRevoked
+from orchestration.audit.log import AuditLog, LoggedEvent, logged_event
+from orchestration.audit.trace import charter_at
+from orchestration.audit.vocabulary import timestamp
 from orchestration.charter.model import Charter, Role
 from orchestration.errors import IntegrityError, PolicyDeniedError, Reason
 from orchestration.participants.state import State
@@ -45,8 +55,14 @@ NO_CHECKPOINT = Reason(
     "This log has no such checkpoint of {size} events.",
     "If this log's operator signed it, there are two histories: keep the file as evidence.",
 )
+WRONG_CLOCK = Reason(
+    "cosignature.clock",
+    "The cosignature of the checkpoint of {size} events says {at}, which cannot be when it was made.",
+    "Set the clock of the machine where the witness runs, then let it cosign again.",
+)
 
 _MAY_WITNESS: frozenset[Role] = frozenset({"steward", "auditor"})
+_IN_OTHER_HANDS = ("lost", "compromised")
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,7 @@ def add_cosignatures(log: AuditLog, folder: Path, note: str, at: datetime) -> li
         at: the present moment: whose key and role must be in force.
 
     Raises: IntegrityError `cosignature.unreadable`, `cosignature.no_checkpoint`, `cosignature.bad_signature`;
-    PolicyDeniedError `cosignature.unknown_witness`, `cosignature.no_role`.
+    PolicyDeniedError `cosignature.unknown_witness`, `cosignature.no_role`, `cosignature.clock`.
     """
     head = _readable(note)
     lines = [cosignature.parse(line) for line in head.lines if cosignature.is_cosignature(line)]
@@ -123,10 +139,35 @@ def newest_witnessed(log: AuditLog, charter: Charter) -> int:
 
 
 def cosigner(connection: Connection, head: Checkpoint, line: Cosignature) -> Cosigner | None:
-    """Whose key made this line: of any member of the participant, if it counted when the checkpoint was made.
+    """Who made this line, if it is one that could be taken: of a witness that the charter of that time names,
+    by a steward or auditor of that charter, with a key in force both at the checkpoint and then.
 
-    A key that was rotated or revoked later does not take back what it cosigned before.
+    A key or role that ended later does not take back what was cosigned before.
     """
+    state = State(connection, line.collaboration, line.at)
+    charter = charter_at(state, line.at + DRIFT)  # the witness's clock may be slightly behind the house's
+    if charter is None or line.participant not in _witnesses(charter):
+        return None
+    row = _key_of(connection, head, line)
+    if row is None or not _roles(charter, row.member) & _MAY_WITNESS:
+        return None
+    ended = _ended(connection, row)
+    if ended is not None and line.at > ended.event.time:
+        return None
+    return Cosigner(head.size, line.collaboration, line.participant, row.member, row.key_id, line.at)
+
+
+def is_early(connection: Connection, head: Checkpoint, line: Cosignature) -> bool:
+    """Whether an event below the checkpoint is dated later than the witness saw it.
+
+    Raises: IntegrityError `log.broken_event`.
+    """
+    newest = _event(connection, head.size - 1)
+    return newest is not None and newest.event.time > line.at + DRIFT
+
+
+def _key_of(connection: Connection, head: Checkpoint, line: Cosignature) -> Row[Any] | None:
+    """The key that made the line: of any member of the participant, in force at the checkpoint or later."""
     keys = g.keys.c
     query = (
         select(g.keys)
@@ -141,10 +182,37 @@ def cosigner(connection: Connection, head: Checkpoint, line: Cosignature) -> Cos
         )
         .order_by(keys.seq, keys.key_id)
     )
-    for row in connection.execute(query):
-        if cosignature.verify(line, head, json.loads(row.public_key)):
-            return Cosigner(head.size, line.collaboration, line.participant, row.member, row.key_id, line.at)
-    return None
+    rows = connection.execute(query)
+    return next((row for row in rows if cosignature.verify(line, head, json.loads(row.public_key))), None)
+
+
+def _counts(connection: Connection, by: Cosigner) -> bool:
+    """Whether the line still adds to a quorum: the key fell into no other hands, the role was not taken."""
+    state = State(connection, by.collaboration, by.at)
+    row = next(iter(state.rows(g.keys, member=by.member, key_id=by.key_id)), None)
+    ended = None if row is None else _ended(connection, row)
+    if ended is not None:
+        said = ended.event.payload
+        return not (isinstance(said, KeyRevoked) and said.reason in _IN_OTHER_HANDS)
+    return any(
+        grant.role in _MAY_WITNESS and not grant.emergency and not grant.revoked and by.at < grant.expires_at
+        for grant in state.grants(by.member)
+    )
+
+
+def _roles(charter: Charter, member: str) -> set[Role]:
+    """What the charter gives; never what was lent."""
+    return {role for each in charter.members if each.id == member for role in each.roles}
+
+
+def _ended(connection: Connection, key: Row[Any]) -> LoggedEvent | None:
+    """The event that ended a key."""
+    return None if key.ended_seq is None else _event(connection, key.ended_seq)
+
+
+def _event(connection: Connection, seq: int) -> LoggedEvent | None:
+    row = connection.execute(select(t.events).where(t.events.c.seq == seq)).one_or_none()
+    return None if row is None else logged_event(row)
 
 
 def _readable(note: str) -> Checkpoint:
@@ -161,12 +229,15 @@ def _add(connection: Connection, head: Checkpoint, line: Cosignature, at: dateti
         raise PolicyDeniedError(
             UNKNOWN_WITNESS, collaboration=line.collaboration, participant=line.participant
         )
-    found = cosigner(connection, head, line)
-    active = None if found is None else state.active_key(found.member)
-    if found is None or active is None or active.id != found.key_id:
+    key = _key_of(connection, head, line)
+    active = None if key is None else state.active_key(key.member)
+    if key is None or active is None or active.id != key.key_id:
         raise IntegrityError(BAD_SIGNATURE, participant=line.participant, size=head.size)
-    if not state.roles(found.member) & _MAY_WITNESS:
+    if not state.roles(key.member, emergency=False) & _MAY_WITNESS:
         raise PolicyDeniedError(NO_RIGHT, participant=line.participant)
+    found = cosigner(connection, head, line)
+    if found is None or line.at > at + DRIFT or is_early(connection, head, line):
+        raise PolicyDeniedError(WRONG_CLOCK, size=head.size, at=timestamp(line.at))
     row = {
         "size": head.size,
         "participant": line.participant,
@@ -188,7 +259,7 @@ def _counted(connection: Connection, head: Checkpoint, lines: Sequence[str]) -> 
             by = cosigner(connection, head, cosignature.parse(line))
         except IntegrityError:
             continue  # `glasshouse audit verify` says where it stands; here it only counts for nothing
-        if by is not None:
+        if by is not None and _counts(connection, by):
             found.append(by)
     return found
 

@@ -45,9 +45,12 @@ def diff(old: Charter, new: Charter) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda change: _HEADINGS.index(change.section)))
 
 
-def signers(new: Charter) -> tuple[str, ...]:
-    """Who must sign a new version: each of its participants, by one of its stewards."""
-    return tuple(participant.id for participant in new.participants)
+def signers(old: Charter, new: Charter) -> tuple[str, ...]:
+    """Who must sign a new version: each participant of it and of the old, by one of its stewards.
+
+    Who has left or was removed signs nothing; two texts alone do not tell.
+    """
+    return tuple(dict.fromkeys(each.id for charter in (old, new) for each in charter.participants))
 
 
 def _document(charter: Charter) -> dict[str, Any]:

@@ -6,7 +6,7 @@ about data and computations (`checks`), constellations that are allowed but wort
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from orchestration.charter.findings import Finding, Names, unknown_names
 from orchestration.charter.governance import DecisionRight, Matter, Panel
@@ -18,6 +18,14 @@ AREAS = ("contribution", "quality", "operation", "approvals", "audit", "deletion
 
 # Who asks, or runs what is decided upon, sits on no panel; nor does a machine.
 _NOT_ON_A_PANEL: tuple[Role, ...] = ("analyst", "operator", "service")
+
+
+# The members who vote for their organization; they also are those who ask most questions.
+VOTING_ROLES: tuple[Role, ...] = ("steward", "owner", "reviewer")
+
+# Members who do not vote may ask these as well.
+_ASKED_BY_OTHERS: tuple[Matter, ...] = ("request", "exception")
+_ABOUT_A_PARTICIPANT: tuple[Matter, ...] = ("membership", "dispute")
 
 
 def _reach(at: Names, quorum: int, voices: int, needs: Names) -> Iterator[Finding]:
@@ -37,13 +45,56 @@ def _rights(charter: Charter) -> Iterator[Finding]:
         if right.body == "review_body":
             yield from _by_review_body(charter, right, at)
         else:
-            deciders = len(set(right.deciders) or set(participants))
-            yield from _reach(at, right.quorum, deciders, () if right.deciders else ("participants",))
+            deciders = set(right.deciders) or set(participants)
+            needs: Names = () if right.deciders else ("participants",)
+            findings = list(_reach(at, right.quorum, len(deciders), needs))
+            yield from findings or _reach_at_worst(charter, right, at, deciders)
         if right.ethics_for and charter.ethics_panel is None:
             message = "An ethics panel must agree here, but the charter has none."
             allowed = ("ethics_panel: {members, quorum}", "leave out ethics_for")
             yield Finding((*at, "ethics_for"), message, allowed, needs=("ethics_panel",))
         yield from _escalation(right, at, members)
+
+
+def _reach_at_worst(
+    charter: Charter, right: DecisionRight, at: Names, deciders: set[str]
+) -> Iterator[Finding]:
+    """A quorum that is lost as soon as somebody asks is a question that nobody can answer.
+
+    Who asks does not vote, and where it is its organization's only voter, that one has no voice; nor has the
+    participant that the question is about.
+    """
+    if right.rule == "unanimity":
+        return  # of those who are left
+    lone = sorted(_with_one_voter(charter) & deciders)
+    for matter in right.matters:
+        accused = int(matter in _ABOUT_A_PARTICIPANT)
+        asker = int(matter not in _ASKED_BY_OTHERS and bool(lone) and len(deciders) > accused)
+        left = len(deciders) - accused - asker
+        if right.quorum <= left:
+            continue
+        why = [
+            *(["the participant it is about does not decide"] if accused else []),
+            *([f"who asks does not vote, and {_listed(lone)} has one voter"] if asker else []),
+        ]
+        message = f"A quorum of {right.quorum} cannot be reached on {matter}: {' and '.join(why)}."
+        ways = ("rule: unanimity", *(f"a second voter of {each}" for each in lone if asker))
+        allowed = (f"1 to {left}" if left > 1 else "1",) if left else ()
+        yield Finding((*at, "quorum"), message, (*allowed, *ways), needs=("participants",))
+        return
+
+
+def _with_one_voter(charter: Charter) -> set[str]:
+    """Participants for whom one member alone votes."""
+    voters = {
+        each.id: sum(not set(VOTING_ROLES).isdisjoint(member.roles) for member in each.members)
+        for each in charter.participants
+    }
+    return {participant for participant, count in voters.items() if count == 1}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " or ".join(names)
 
 
 def _by_review_body(charter: Charter, right: DecisionRight, at: Names) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from orchestration.charter.governance import DecisionRight, Panel
+from orchestration.charter.governance import DEFAULT_RIGHT, DecisionRight, Panel
 from orchestration.charter.model import Charter, Role
 
 
@@ -81,6 +81,21 @@ def _panels(charter: Charter) -> Iterator[Conflict]:
             yield Conflict(name, f"The members of {organization} reach the quorum without any other.")
 
 
+def _accused(charter: Charter) -> Iterator[Conflict]:
+    """A dispute waits for ever if the seats of the accused are needed to decide it."""
+    body, right = charter.review_body, charter.right_for("dispute")
+    if body is None or (right.body != "review_body" and right.id != DEFAULT_RIGHT.id):
+        return
+    seats = Counter(member.partition(".")[0] for member in set(body.members))
+    for organization, count in sorted(seats.items()):
+        if sum(seats.values()) - count < body.quorum:
+            message = (
+                f"Without the members of {organization} the quorum cannot be reached: "
+                f"a dispute about {organization} stays undecided until it has expired."
+            )
+            yield Conflict("review_body", message)
+
+
 def _watchers(charter: Charter) -> Iterator[Conflict]:
     hosts = {
         participant.id
@@ -105,7 +120,13 @@ def _watchers(charter: Charter) -> Iterator[Conflict]:
         )
 
 
-_NOTES: tuple[Callable[[Charter], Iterator[Conflict]], ...] = (_roles, _own_requests, _panels, _watchers)
+_NOTES: tuple[Callable[[Charter], Iterator[Conflict]], ...] = (
+    _roles,
+    _own_requests,
+    _panels,
+    _accused,
+    _watchers,
+)
 
 
 def conflicts(charter: Charter) -> tuple[Conflict, ...]:

@@ -1,7 +1,7 @@
 """The `glasshouse` command: one file per group of verbs, one way to end.
 
 Exit codes: 0 done or permitted; 1 the honest answer is no; 2 usage or invalid configuration; 3 a needed
-service is missing; 4 integrity broken; 5 budget exhausted.
+service is missing; 4 integrity broken.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from orchestration.cli import (
     decisions,
     demo,
     disputes,
+    exceptions,
     grants,
     house,
     insight,
@@ -31,6 +32,7 @@ from orchestration.cli import (
 )
 from orchestration.cli.can import can
 from orchestration.cli.console import refuse
+from orchestration.cli.emergency import emergency
 from orchestration.cli.record import record
 from orchestration.cli.serve import serve
 from orchestration.cli.witness import witness
@@ -72,7 +74,7 @@ app.add_typer(members.app, name="member", rich_help_panel=_AGREEING)
 app.add_typer(keys.app, name="key", rich_help_panel=_AGREEING)
 app.add_typer(login.app, name="login", rich_help_panel=_AGREEING)
 app.add_typer(grants.grants, name="grant", rich_help_panel=_AGREEING)
-app.command("emergency", rich_help_panel=_AGREEING)(members.emergency)
+app.command("emergency", rich_help_panel=_AGREEING)(emergency)
 app.command("record", rich_help_panel=_AGREEING)(record)
 
 _DECIDING = "Deciding, stopping, objecting"
@@ -82,8 +84,8 @@ app.command("reject", rich_help_panel=_DECIDING)(decisions.reject)
 app.command("abstain", rich_help_panel=_DECIDING)(decisions.abstain)
 app.command("freeze", rich_help_panel=_DECIDING)(decisions.freeze)
 app.command("thaw", rich_help_panel=_DECIDING)(decisions.thaw)
-app.add_typer(disputes.disputes, name="dispute", rich_help_panel=_DECIDING)
-app.add_typer(disputes.exceptions, name="exception", rich_help_panel=_DECIDING)
+app.add_typer(disputes.app, name="dispute", rich_help_panel=_DECIDING)
+app.add_typer(exceptions.app, name="exception", rich_help_panel=_DECIDING)
 app.add_typer(grants.reviews, name="review", rich_help_panel=_DECIDING)
 
 _CHECKING = "Checking"

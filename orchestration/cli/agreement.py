@@ -27,16 +27,13 @@ from orchestration.charter import Charter, load_charter
 from orchestration.charter.diff import diff
 from orchestration.cli.charter_view import changes_view
 from orchestration.cli.console import JsonFlag, emit, err, table
-from orchestration.cli.options import CollaborationOption, WhyOption, current_state
+from orchestration.cli.options import NO_CHARTER, CollaborationOption, WhyOption, confirm, current_state
 from orchestration.cli.pending import new_id, next_vote
 from orchestration.cli.signing_options import (
-    NO_CHARTER,
     KeyOption,
     PassphraseOption,
-    Signatory,
     Signing,
     SignToOption,
-    private_key,
     show_recorded,
     signed,
 )
@@ -54,11 +51,18 @@ NOT_PROPOSED = Reason(
     "No charter {digest} waits for signatures in {collaboration}.",
     "See what does: `glasshouse charter status`.",
 )
+NEEDS_PROPOSER = Reason(
+    "charter.needs_proposer",
+    "Only a first charter is put on the table unsigned, by the operator, in the house.",
+    "Say who proposes and signs it, with --as MEMBER and that member's key.",
+)
 NOT_CONFIRMED = Reason(
     "charter.not_confirmed",
     "Nothing was signed.",
     "Compare digest and fingerprints with the other stewards, then sign with --yes.",
 )
+
+_GONE = ("left", "removed")
 
 DigestOption = Annotated[
     str | None, typer.Option("--digest", help="Which charter; default: the newest that waits.")
@@ -75,37 +79,57 @@ def propose(
     file: Annotated[Path, typer.Argument(help="A charter that passes `glasshouse charter check`.")],
     *,
     member: Annotated[
-        str | None, typer.Option("--as", help="Who proposes it; needed once a charter is active.")
-    ] = None,
+        str, typer.Option("--as", help="Who proposes and signs it; needed once a charter is in force.")
+    ] = OPERATOR,
     why: WhyOption = "Put on the table for signature.",
     key: KeyOption = None,
     passphrase_file: PassphraseOption = None,
     sign_to: SignToOption = None,
+    replaces: Annotated[
+        str | None, typer.Option(help="Away from the house: digest of the charter in force, or `none`.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Put a charter on the table; it invites the participants it names."""
+    """Put a charter on the table; it invites the participants it names.
+
+    Unsigned only as the operator, while no charter is in force; a member's proposal is signed.
+    """
     from orchestration.computation.template import load_templates
 
     charter = load_charter(file, templates=load_templates())
-    signing = Signing(member or OPERATOR, why, key, passphrase_file, sign_to, charter.collaboration, as_json)
-    note = f"Full digest: {charter.digest}\nNext: glasshouse charter status"
-    with House.opened(load_settings()) as house:
-        with house.state(charter.collaboration) as state:
-            active = state.charter
-        if active is None:
-            recorded = [governance.propose(house, charter, signing.member, why)]
-            show_recorded(recorded, note=note, as_json=as_json)
-            return
-        own = private_key(house, charter.collaboration, signing.member, key, passphrase_file)
-        signatory = Signatory(signing, house, charter.collaboration, own)
+    if member == OPERATOR:
+        _propose_unsigned(charter, why, away=sign_to is not None, as_json=as_json)
+        return
+    signing = Signing(member, why, key, passphrase_file, sign_to, charter.collaboration, as_json)
+    with signing.opened(founding=True) as signatory:
+        if replaces is None:
+            with signatory.state("the charter in force", "--replaces DIGEST") as state:
+                in_force = state.charter.digest if state.charter else None
+        else:
+            in_force = None if replaces == "none" else replaces
         payload = CharterProposed(
             digest=charter.digest,
             title=charter.title,
             version=charter.version,
             document=charter.document,
-            supersedes=active.digest,
+            supersedes=in_force,
         )
-        signatory.records(signatory.event(payload), note=note)
+        signatory.records(signatory.event(payload), note=_proposed_note(charter))
+
+
+def _propose_unsigned(charter: Charter, why: str, *, away: bool, as_json: bool) -> None:
+    """Raises: ConfigError (`charter.needs_proposer`)."""
+    with House.opened(load_settings()) as house:
+        with house.state(charter.collaboration) as state:
+            in_force = state.charter is not None
+        if in_force or away:
+            raise ConfigError(NEEDS_PROPOSER)
+        recorded = governance.propose(house, charter, OPERATOR, why)
+        show_recorded([recorded], note=_proposed_note(charter), as_json=as_json)
+
+
+def _proposed_note(charter: Charter) -> str:
+    return f"Full digest: {charter.digest}\nNext: glasshouse charter status"
 
 
 @signed("Agrees to this charter.")
@@ -137,8 +161,7 @@ def sign(
             raise ConfigError(NOT_PROPOSED, digest=short(digest), collaboration=signatory.collaboration)
         if not signing.as_json:
             err.print(_before_signing(charter, active, stewards))
-        if not yes and not typer.confirm("Sign it?", default=False, err=True):
-            raise ConfigError(NOT_CONFIRMED)
+        confirm("Sign it?", NOT_CONFIRMED, yes=yes, as_json=signing.as_json)
         payload = CharterSigned(digest=charter.digest, participant=signatory.participant, stewards=stewards)
         signatory.records(signatory.event(payload), note=_unsigned)
 
@@ -232,7 +255,9 @@ def parties(state: State, charter: Charter | None) -> list[tuple[str, str, str |
         standing = state.participant_status(participant.id) or "not invited"
         signature = signatures.get(participant.id)
         waits = ""
-        if standing == "invited":
+        if standing in _GONE:
+            pass
+        elif standing == "invited":
             waits = "accept"
         elif proposed and signature is None:
             waits = "sign"

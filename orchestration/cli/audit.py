@@ -5,27 +5,28 @@ Must not be here: how anything is verified (`orchestration/audit/`), or what is 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import JsonValue
-from rich.text import Text
 from sqlalchemy import select
 
 from orchestration.audit import checkpoint, tiles, verify_tiles, witnessed
+from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.evidence import make_evidence, read_evidence, verify_evidence
-from orchestration.audit.public_key import read_public_key
 from orchestration.audit.replay import replay
+from orchestration.audit.report import UNKNOWN_PARTICIPANT
 from orchestration.audit.verify import Verification, verify_log
 from orchestration.audit.view import participant_view, read_view, verify_view, write_view
 from orchestration.audit.vocabulary import now, timestamp
 from orchestration.cli import audit_view as shown
 from orchestration.cli.console import JsonFlag, emit
-from orchestration.cli.options import CollaborationOption, only_collaboration
+from orchestration.cli.files import public_key_in, text_in
+from orchestration.cli.options import NO_CHARTER, CollaborationOption, only_collaboration
+from orchestration.cli.quorums import witnesses_left
 from orchestration.digests import canonical_json
 from orchestration.engine.files import write_durably
 from orchestration.errors import ConfigError, IntegrityError, Reason
@@ -37,30 +38,10 @@ NOTHING_TO_PROVE = Reason(
     "Say either which event to prove or which proof to check.",
     "Use `glasshouse audit proof SEQ` or `glasshouse audit proof --check FILE`.",
 )
-UNREADABLE_FILE = Reason(
-    "audit.unreadable_file",
-    "The file given to {option} cannot be read as text.",
-    "Check the path, and use the file exactly as `glasshouse` wrote it.",
-)
-NOT_A_KEY = Reason(
-    "audit.not_a_key",
-    "The file given to {option} holds no Ed25519 public key.",
-    "Ask the operator for the public key as a JSON object.",
-)
 NOT_REPLAYED = Reason(
     "audit.not_replayed",
     "The events do not make the tables this log shows. First: {first}",
     "Stop writing to it, keep a copy as evidence, and run `glasshouse audit verify`.",
-)
-UNKNOWN_PARTICIPANT = Reason(
-    "audit.unknown_participant",
-    "The log knows no participant {participant} of {collaboration}.",
-    "Use the id of a participant of the charter.",
-)
-NO_CHARTER = Reason(
-    "audit.no_charter",
-    "No charter of {collaboration} is on record.",
-    "Check the name given to --collaboration.",
 )
 
 app = typer.Typer(help="Read, verify, publish and prove what the log says.", no_args_is_help=True)
@@ -175,12 +156,7 @@ def publish(
         "tiles_written": written,
         "verifier_key": vkey,
     }
-    lines = [
-        f"✓ {head.size} events are published in {out}; {written} tiles were written.",
-        f"  log {head.origin}",
-        f"  key {vkey}",
-    ]
-    emit(document, lambda: Text("\n".join(lines)), as_json=as_json)
+    emit(document, lambda: shown.published(head, str(out), written, vkey), as_json=as_json)
 
 
 @app.command()
@@ -222,7 +198,9 @@ def witnesses(
     with House.opened(load_settings()) as house:
         chosen = only_collaboration(house, collaboration)
         with house.log.read() as connection:
-            charter = State(connection, chosen, now()).agreement
+            state = State(connection, chosen, now())
+            charter = state.agreement
+            left = () if charter is None else witnesses_left(state, charter)
             newest = select(t.checkpoints.c.size).order_by(t.checkpoints.c.size.desc()).limit(limit)
             sizes: list[int] = list(connection.execute(newest).scalars())
         if charter is None:
@@ -233,12 +211,13 @@ def witnesses(
     document: JsonValue = {
         "witnesses": list(named),
         "quorum": quorum,
+        "active": list(left),
         "checkpoints": [
             {"size": each.size, "participants": list(each.participants), "witnessed": each.met}
             for each in found
         ],
     }
-    emit(document, lambda: shown.witnesses(found, named, quorum), as_json=as_json)
+    emit(document, lambda: shown.witnesses(found, named, left, quorum), as_json=as_json)
 
 
 @app.command("view")
@@ -255,8 +234,14 @@ def make_view(
     with House.opened(load_settings()) as house:
         chosen = only_collaboration(house, collaboration)
         with house.log.read() as connection:
-            if State(connection, chosen, now()).participant_status(participant) is None:
-                raise ConfigError(UNKNOWN_PARTICIPANT, participant=participant, collaboration=chosen)
+            known = [row.participant for row in State(connection, chosen, now()).rows(g.participants)]
+        if participant not in known:
+            raise ConfigError(
+                UNKNOWN_PARTICIPANT,
+                participant=ascii(participant[:80]),
+                collaboration=chosen,
+                known=", ".join(known) or "none yet",
+            )
         head = checkpoint.make(house.log, house.operator, house.checkpoints)
         view = participant_view(house.log, head, chosen, participant)
     document = write_view(view)
@@ -300,18 +285,3 @@ def _report(found: Verification, *, as_json: bool) -> None:
     if as_json and not found.ok:
         raise typer.Exit(IntegrityError.exit_code)  # the one JSON document is printed already
     found.require()
-
-
-def text_in(path: Path, option: str) -> str:
-    """Raises: ConfigError `audit.unreadable_file`."""
-    with suppress(OSError, UnicodeDecodeError):
-        return path.read_text(encoding="utf-8")
-    raise ConfigError(UNREADABLE_FILE, option=option)
-
-
-def public_key_in(path: Path, option: str) -> dict[str, Any]:
-    """Raises: ConfigError `audit.unreadable_file`, `audit.not_a_key`."""
-    try:
-        return read_public_key(text_in(path, option))
-    except ValueError as error:
-        raise ConfigError(NOT_A_KEY, option=option) from error

@@ -11,13 +11,14 @@ from pydantic import JsonValue
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from orchestration.audit.checkpoint import Checkpoint
 from orchestration.audit.evidence import Evidence
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.replay import Replay
 from orchestration.audit.verify import Verification
 from orchestration.audit.view import CheckedView, View
 from orchestration.audit.witnessed import Cosigner, Witnessed
-from orchestration.cli.console import table
+from orchestration.cli.console import table, whole
 
 
 def event_document(logged: LoggedEvent) -> JsonValue:
@@ -88,13 +89,21 @@ def proof(evidence: Evidence, *, checked: bool) -> RenderableType:
         ),
         *(Text(f"    {value}") for value in evidence.proof),
         Text("  checkpoint:"),
-        *(Text(f"    {line}", overflow="fold") for line in evidence.checkpoint.splitlines()),
+        *(whole(f"    {line}") for line in evidence.checkpoint.splitlines()),
     ]
     if not checked:
         lines.append(
             Text("Give it away with --json; others check it with --check FILE --key KEY.", style="dim")
         )
     return Group(*lines)
+
+
+def published(head: Checkpoint, folder: str, tiles: int, key: str) -> RenderableType:
+    return Group(
+        Text(f"✓ {head.size} events are published in {folder}; {tiles} tiles were written."),
+        Text(f"  log {head.origin}"),
+        whole(f"  key {key}"),
+    )
 
 
 def cosigned(found: Iterable[Cosigner]) -> RenderableType:
@@ -108,7 +117,10 @@ def cosigned(found: Iterable[Cosigner]) -> RenderableType:
     return Group(*lines)
 
 
-def witnesses(found: Sequence[Witnessed], named: Sequence[str], quorum: int) -> RenderableType:
+def witnesses(
+    found: Sequence[Witnessed], named: Sequence[str], left: Sequence[str], quorum: int
+) -> RenderableType:
+    """`left`: those among the named that still take part."""
     if not named:
         return Text("The charter names no witnesses; an amendment can, under audit.witnesses.")
     rows = [
@@ -116,8 +128,14 @@ def witnesses(found: Sequence[Witnessed], named: Sequence[str], quorum: int) -> 
         for each in found
     ]
     said = f"Witnesses: {', '.join(named)}; a checkpoint needs {quorum} of them."
+    lines = [Text(said)]
+    if len(left) < quorum:
+        lines.append(
+            Text(f"Only {', '.join(left) or 'nobody'} of them takes part, so no new checkpoint is witnessed.")
+        )
+        lines.append(Text("Next: propose a version of the charter with other witnesses."))
     columns = (("events", "right"), "cosigned by", "witnessed")
-    return Group(Text(said), table(columns, rows))
+    return Group(*lines, table(columns, rows))
 
 
 def view_written(view: View, file: str) -> RenderableType:

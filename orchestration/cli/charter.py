@@ -1,4 +1,4 @@
-"""`glasshouse charter`: check an agreement, compare two, begin a new one, and help editors write it.
+"""`glasshouse charter`: check an agreement, compare versions, begin a new one, and help editors write it.
 
 Must not be here: any rule of a charter (`orchestration/charter/`).
 """
@@ -26,6 +26,8 @@ from orchestration.cli.charter_view import changes_document, changes_view, matur
 from orchestration.cli.console import JsonFlag, emit
 from orchestration.digests import canonical_json
 from orchestration.errors import ConfigError, Reason
+from orchestration.house import House
+from orchestration.settings import load_settings
 
 EXISTS = Reason(
     "charter.exists",
@@ -36,6 +38,12 @@ NOT_WRITTEN = Reason(
     "charter.not_written",
     "The file {file} cannot be written there.",
     "Check that the folder exists and may be written to.",
+)
+
+NONE_IN_FORCE = Reason(
+    "charter.none_in_force",
+    "No charter of {collaboration} is in force in this house.",
+    "Compare two files: `glasshouse charter diff OLD NEW`.",
 )
 
 _PATH_WIDTH = 29
@@ -64,13 +72,17 @@ def check(
 
 @app.command()
 def diff(
-    old: Annotated[Path, typer.Argument(help="The charter in force.")],
-    new: Annotated[Path, typer.Argument(help="The version that is proposed.")],
+    file: Annotated[Path, typer.Argument(help="The new version; or an old one, when NEW is given too.")],
+    new: Annotated[Path | None, typer.Argument(help="The new version, to compare two files.")] = None,
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say in words what a new version makes looser or stricter, and who must sign it."""
-    before, after = load_charter(old), load_charter(new)
+    """Say in words what a new version makes looser or stricter than the charter in force, and who signs."""
+    if new is None:
+        after = load_charter(file)
+        before = _in_force(after.collaboration)
+    else:
+        before, after = load_charter(file), load_charter(new)
     changes = compare(before, after)
     emit(
         changes_document(before, after, changes),
@@ -131,6 +143,14 @@ def schema(
     except OSError as error:
         raise ConfigError(NOT_WRITTEN, file=SCHEMA_NAME) from error
     emit({"schema": str(path)}, lambda: Text(f"Wrote {path}."), as_json=as_json)
+
+
+def _in_force(collaboration: str) -> Charter:
+    """Raises: ConfigError (`charter.none_in_force`)."""
+    with House.opened(load_settings()) as house, house.state(collaboration) as state:
+        if state.charter is None:
+            raise ConfigError(NONE_IN_FORCE, collaboration=collaboration)
+        return state.charter
 
 
 def _clauses(charter: Charter, kept: tuple[Enforcement, ...]) -> RenderableType:

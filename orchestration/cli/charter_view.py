@@ -41,7 +41,7 @@ def changes_view(old: Charter, new: Charter, changes: tuple[Change, ...]) -> Ren
             grid.add_row(way, _change(change))
         parts.append(grid)
     parts.append(Text(f"\n{_count(changes)}"))
-    parts.append(Text(f"Signatures needed, one steward each: {', '.join(signers(new))}."))
+    parts.append(Text(f"Signatures needed, one steward each: {', '.join(signers(old, new))}."))
     return Group(*parts)
 
 
@@ -80,7 +80,7 @@ def changes_document(old: Charter, new: Charter, changes: tuple[Change, ...]) ->
         "old": {"version": old.version, "digest": old.digest},
         "new": {"version": new.version, "digest": new.digest},
         "changes": rows,
-        "signatures": [] if old.digest == new.digest else list(signers(new)),
+        "signatures": [] if old.digest == new.digest else list(signers(old, new)),
     }
 
 

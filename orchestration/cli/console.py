@@ -30,7 +30,7 @@ def emit(data: JsonValue, render: Callable[[], RenderableType], *, as_json: bool
     if as_json:
         typer.echo(canonical_json(data).decode())
     else:
-        out.print(render())
+        out.print(render(), crop=False)  # what fits is never cropped; see `whole`
 
 
 def table(
@@ -48,6 +48,11 @@ def table(
     for row in rows:
         grid.add_row(*(Text(harmless(cell)) for cell in row))
     return grid
+
+
+def whole(line: str) -> Text:
+    """A line that stays in one piece however long it is: keys and signatures are copied from the screen."""
+    return Text(line, no_wrap=True, overflow="ignore")
 
 
 def harmless(text: str) -> str:

@@ -5,13 +5,14 @@ Must not be here: who may decide what (`participants/approvals`).
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import JsonValue
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from orchestration.audit.decision_log import decision_record
 from orchestration.audit.governance_events import (
     CollaborationFrozen,
     DecisionOpened,
@@ -19,11 +20,11 @@ from orchestration.audit.governance_events import (
     Verdict,
     VoteCast,
 )
-from orchestration.cli.console import JsonFlag, emit, table
-from orchestration.cli.options import CollaborationOption, current_state
+from orchestration.cli.console import JsonFlag, emit, harmless, table
+from orchestration.cli.options import CollaborationOption, current_state, opened_house
 from orchestration.cli.pending import Question, new_id, next_vote, question, questions, who_is_missing
 from orchestration.cli.signing_options import Signing, signed
-from orchestration.cli.told import day
+from orchestration.cli.told import day, minute
 from orchestration.errors import ConfigError, Reason
 
 NO_SUCH_DECISION = Reason(
@@ -108,7 +109,7 @@ def list_(
     """What waits for a decision, and who may give it."""
     with current_state(collaboration) as state:
         found = questions(state, only_pending=not every)
-    emit([each.document for each in found], lambda: _listing(found), as_json=as_json)
+    emit([each.facts for each in found], lambda: _listing(found), as_json=as_json)
 
 
 @app.command()
@@ -116,12 +117,13 @@ def show(
     decision: DecisionArgument, *, collaboration: CollaborationOption = None, as_json: JsonFlag = False
 ) -> None:
     """One decision: what is asked, by which rule, who voted, who may not and why."""
-    with current_state(collaboration) as state:
+    with opened_house(collaboration) as (house, state):
         row = state.decision(decision)
         if row is None:
             raise ConfigError(NO_SUCH_DECISION, decision=ascii(decision[:80]))
-        found = question(state, row)
-    emit(found.document, lambda: _described(found), as_json=as_json)
+        found, record = question(state, row), decision_record(house.log, state, row)
+    document: JsonValue = {**found.facts, **record}
+    emit(document, lambda: _described(found, record), as_json=as_json)
 
 
 def open_decision(
@@ -166,17 +168,19 @@ def _listing(found: list[Question]) -> RenderableType:
     return table(["Decision", "Question", "Waits for"], rows)
 
 
-def _described(found: Question) -> RenderableType:
+def _described(found: Question, record: dict[str, Any]) -> RenderableType:
+    concluded = record["concluded"]
+    ended = f" since {minute(concluded['at'])} UTC" if concluded else ""
     lines = [
         Text(f"{found.id}: {found.says}", style="bold"),
-        Text(f"Asked by {found.asked_by} on {day(found.opened_at)}. State: {found.status}."),
+        Text(f"Asked by {found.asked_by} on {day(found.opened_at)}. State: {found.status}{ended}."),
+        Text(f"Reason: {harmless(record['reason'])}"),
     ]
-    lines += [Text(f"  {name}: {value}") for name, value in found.content.items()]
-    if found.rule:
-        lines.append(Text(f"Rule: {found.rule}."))
+    lines += [Text(f"  {name}: {harmless(str(value))}") for name, value in found.content.items()]
+    lines.append(Text(f"Rule: {record['rule']}."))
     if found.expires_at:
-        lines.append(Text(f"Expires {found.expires_at[:16].replace('T', ' ')} UTC."))
-    rows = [[member, vote] for member, vote in found.votes.items()]
-    rows += [[member, "may vote"] for member in found.may if member not in found.votes]
-    rows += [[member, f"may not: {why}"] for member, why in found.excluded.items()]
-    return Group(*lines, Text(""), table(["Member", "Vote"], rows))
+        lines.append(Text(f"Expires {minute(found.expires_at)} UTC."))
+    rows = [[each["member"], each["vote"], each["reason"]] for each in record["votes"] if each["stands"]]
+    rows += [[member, "may vote", ""] for member in found.may if member not in found.votes]
+    rows += [[member, "may not", why] for member, why in found.excluded.items()]
+    return Group(*lines, Text(""), table(["Member", "Vote", "Reason"], rows))

@@ -48,6 +48,7 @@ QUESTIONS = (
     Question("campaign_response", {"by": "campaign_type"}, "campaign_effectiveness", "brand_agency.analyst"),
 )
 REFUSED = Question("joint_segmentation", {"rows": "age"}, "customer_insight", "media_owner.analyst")
+SEE_IT = "glasshouse serve --as data_provider.auditor"
 _WITNESSED = (
     "Cosigned by the witnesses {names}. Each keeps what it saw, so not even the operator"
     " rewrites the log unnoticed; no insight of this charter opens before both have looked."
@@ -110,7 +111,7 @@ def report(house: House, charter: Charter, shown: Shown, verified: Verification)
             [
                 ["glasshouse status", "the room, and what waits for whom"],
                 ["glasshouse charter status", "who signed which version of the agreement"],
-                ["glasshouse serve", "overview, lineage and log in the browser"],
+                [SEE_IT, "everything, in the browser"],
                 ["make dev", "Dagster: asset graph, checks, runs"],
                 ["glasshouse audit verify", "the whole log, verified again"],
                 ["glasshouse charter check FILE", "what each clause enforces"],

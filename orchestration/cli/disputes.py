@@ -1,4 +1,4 @@
-"""`glasshouse dispute` and `exception`: objecting to what happened, and agreeing to deviate for a time.
+"""`glasshouse dispute`: objecting to what happened.
 
 Must not be here: what a dispute stops, or what a remedy does (`participants/`, `stages/`).
 """
@@ -15,27 +15,19 @@ from rich.text import Text
 from sqlalchemy import Row
 
 from orchestration.audit import governance_tables as g
+from orchestration.audit.case_file import NO_SUCH_DISPUTE
 from orchestration.audit.governance_events import DisputeAbout, DisputeRaised, Remedy
-from orchestration.audit.vocabulary import timestamp
 from orchestration.cli.console import JsonFlag, emit, table
-from orchestration.cli.decisions import open_decision
-from orchestration.cli.options import CollaborationOption, UntilOption, current_state, end_of
+from orchestration.cli.options import CollaborationOption, current_state
 from orchestration.cli.pending import new_id, next_vote, question
 from orchestration.cli.signing_options import Signing, signed
-from orchestration.cli.told import day, short
-from orchestration.errors import ConfigError, Reason
+from orchestration.cli.told import short
+from orchestration.errors import ConfigError
 
-NO_SUCH_DISPUTE = Reason(
-    "dispute.not_found",
-    "There is no dispute called {dispute}.",
-    "List them with `glasshouse dispute list`.",
-)
-
-disputes = typer.Typer(help="Object to a request, release, dataset or participant.", no_args_is_help=True)
-exceptions = typer.Typer(help="Deviations that were agreed, with an owner and an end.", no_args_is_help=True)
+app = typer.Typer(help="Object to a request, release, dataset or participant.", no_args_is_help=True)
 
 
-@disputes.command("raise")
+@app.command("raise")
 @signed()
 def raise_(
     signing: Signing,
@@ -51,7 +43,7 @@ def raise_(
         signatory.records(signatory.event(payload, dispute), note=next_vote(dispute))
 
 
-@disputes.command("list")
+@app.command("list")
 def list_disputes(*, collaboration: CollaborationOption = None, as_json: JsonFlag = False) -> None:
     """Every dispute, and how it ended."""
     with current_state(collaboration) as state:
@@ -64,7 +56,7 @@ def list_disputes(*, collaboration: CollaborationOption = None, as_json: JsonFla
     )
 
 
-@disputes.command("show")
+@app.command("show")
 def show_dispute(
     dispute: Annotated[str, typer.Argument(help="Dispute, as `glasshouse dispute list` names it.")],
     *,
@@ -80,50 +72,6 @@ def show_dispute(
         waits = question(state, decision).waits_for if decision is not None else ()
     document: JsonValue = {**_dispute(row), "waits_for": list(waits)}
     emit(document, lambda: _described(row, waits), as_json=as_json)
-
-
-@exceptions.command("ask")
-@signed()
-def ask(
-    signing: Signing,
-    what: Annotated[str, typer.Argument(help="What would be done otherwise than agreed.")],
-    *,
-    owner: Annotated[str, typer.Option(help="Member who answers for it.")],
-    risk: Annotated[str, typer.Option(help="What can still go wrong.")],
-    until: UntilOption,
-) -> None:
-    """Ask for a deviation with an end; those whom the charter names decide."""
-    exception = new_id("exception")
-    content: dict[str, JsonValue] = {
-        "what": what,
-        "owner": owner,
-        "residual_risk": risk,
-        "expires_at": timestamp(end_of(until)),
-    }
-    open_decision(signing, "exception", exception, content, decision=exception)
-
-
-@exceptions.command("list")
-def list_exceptions(*, collaboration: CollaborationOption = None, as_json: JsonFlag = False) -> None:
-    """Every exception that was granted, who answers for it, and until when."""
-    with current_state(collaboration) as state:
-        found = sorted(state.rows(g.exceptions), key=lambda row: int(row.seq))
-    document: JsonValue = [
-        {
-            "exception": row.exception,
-            "what": row.what,
-            "owner": row.owner,
-            "residual_risk": row.residual_risk,
-            "expires_at": row.expires_at,
-            "status": row.status,
-        }
-        for row in found
-    ]
-    rows = [[row.exception, row.what, row.owner, day(row.expires_at), row.status] for row in found]
-    columns = ["Exception", "What", "Owner", "Until", "State"]
-    emit(
-        document, lambda: table(columns, rows) if rows else Text("No exception was granted."), as_json=as_json
-    )
 
 
 def _dispute(row: Row[Any]) -> dict[str, JsonValue]:

@@ -20,7 +20,7 @@ from orchestration.cli.console import JsonFlag, emit, table
 from orchestration.cli.members import MemberArgument, RoleArgument, known_role
 from orchestration.cli.options import CollaborationOption, UntilOption, current_state, end_of
 from orchestration.cli.pending import new_id
-from orchestration.cli.signing_options import Signing, signed
+from orchestration.cli.signing_options import Signatory, Signing, signed
 from orchestration.cli.told import day
 from orchestration.errors import ConfigError, Reason
 from orchestration.participants.state import Grant, State
@@ -29,6 +29,12 @@ NO_SUCH_REVIEW = Reason(
     "review.not_found",
     "There is no review called {review}.",
     "List them with `glasshouse review list`.",
+)
+
+NO_SUCH_GRANT = Reason(
+    "grant.not_found",
+    "There is no grant called {grant}.",
+    "List them with `glasshouse grant list --all`.",
 )
 
 GrantArgument = Annotated[str, typer.Argument(help="Grant, as `glasshouse grant list` names it.")]
@@ -68,6 +74,7 @@ def give(
 def renew(signing: Signing, grant: GrantArgument, *, until: UntilOption) -> None:
     """Let a role last longer."""
     with signing.opened() as signatory:
+        _require_known(signatory, grant)
         signatory.records(signatory.event(GrantRenewed(grant=grant, expires_at=end_of(until)), grant))
 
 
@@ -76,6 +83,7 @@ def renew(signing: Signing, grant: GrantArgument, *, until: UntilOption) -> None
 def revoke(signing: Signing, grant: GrantArgument) -> None:
     """End a role now."""
     with signing.opened() as signatory:
+        _require_known(signatory, grant)
         signatory.records(signatory.event(GrantRevoked(grant=grant), grant))
 
 
@@ -157,7 +165,22 @@ def attest(
 ) -> None:
     """Say of one role that it is still right, or not. What nobody attests ends with the review."""
     with signing.opened() as signatory:
+        _require_known(signatory, grant, review)
         signatory.records(signatory.event(ReviewAttested(grant=grant, keep=keep), review))
+
+
+def _require_known(signatory: Signatory, grant: str, review: str | None = None) -> None:
+    """A mistyped name is told at once; away from the house nobody can know.
+
+    Raises: ConfigError (`review.not_found`, `grant.not_found`).
+    """
+    if signatory.house is None:
+        return
+    with signatory.house.state(signatory.collaboration) as state:
+        if review is not None and not state.rows(g.reviews, review=review):
+            raise ConfigError(NO_SUCH_REVIEW, review=ascii(review[:80]))
+        if state.grant(grant) is None:
+            raise ConfigError(NO_SUCH_GRANT, grant=ascii(grant[:80]))
 
 
 def _named(grant: Grant) -> str:

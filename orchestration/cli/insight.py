@@ -77,7 +77,10 @@ def request(
         name = asked.request.id
         release = requests.release_of(house, name)
         problem = ""
-        missing = who_is_missing(name, house, charter.collaboration) if asked.pending else ""
+        missing = ""
+        if asked.pending:
+            waits = who_is_missing(name, house, charter.collaboration)
+            missing = f"{waits}\n{next_vote(name)(house, charter.collaboration)}"
         if wait and release is None and not asked.pending:
             with steps() as progress, LocalRuns(house, Caller(member, why), progress.start) as runs:
                 step = runs.answer(charter, asked.request.template, name)
@@ -92,7 +95,7 @@ def request(
         "problem": problem or None,
     }
     if asked.pending:
-        next_step = f"{missing}\n{next_vote(name)}"
+        next_step = missing
     elif release:
         next_step = f"Next: glasshouse open {release} --as {member} --why REASON"
     elif problem:

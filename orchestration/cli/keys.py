@@ -6,6 +6,7 @@ when it counts (`participants/`). The private half stays where it is made.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from orchestration.cli.told import fingerprint, fingerprint_lines
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import House
 from orchestration.participants import enrollment, keyfile
+from orchestration.participants.state import participant_of
 from orchestration.settings import load_settings
 from orchestration.signing import SigningKey
 
@@ -38,6 +40,15 @@ WHICH_KEY = Reason(
     "key.which_collaboration",
     "A key is made for one collaboration, and there is no house here to ask which.",
     "Name it with --collaboration.",
+)
+
+_ENROL_AGAIN = (
+    "Next: {member} makes a new key with `glasshouse key new`,\n"
+    "and a steward of its organization enrols it with `glasshouse member enroll`."
+)
+_JOIN_AGAIN = (
+    "{participant} has no other steward. Next: the others decide on\n"
+    "`glasshouse participant suspend {participant}`, then on `reinstate` with a new key."
 )
 
 OutOption = Annotated[Path, typer.Option(help="Folder for the two files of the key.")]
@@ -68,12 +79,14 @@ def new(
         f"  keep secret  {files['private']}",
         f"  give away    {files['public']}",
         *_fingerprint(key.key_id),
+        "Next: a steward joins with it, `glasshouse participant accept`; other members",
+        "give the public file to their steward, for `glasshouse member enroll`.",
     )
     emit(document, lambda: Text("\n".join(lines)), as_json=as_json)
 
 
 @app.command()
-@signed("A new key replaces the old one.", member_is_argument=True)
+@signed("A new key replaces the old one.")
 def rotate(
     signing: Signing,
     *,
@@ -116,9 +129,10 @@ def revoke(
             if len(matching) != 1:
                 raise ConfigError(NO_SUCH_KEY, member=member)
             whole = matching[0]
-        signatory.records(
-            enrollment.revoke_key(signatory.collaboration, signing.member, member, whole, reason, signing.why)
+        event = enrollment.revoke_key(
+            signatory.collaboration, signing.member, member, whole, reason, signing.why
         )
+        signatory.records(event, note=_next_key(member))
 
 
 @app.command("list")
@@ -148,6 +162,24 @@ def show(
     document: JsonValue = {"member": read.member, "collaboration": read.collaboration, "key_id": key_id}
     lines = (f"Key of {read.member} for {read.collaboration}", *_fingerprint(key_id))
     emit(document, lambda: Text("\n".join(lines)), as_json=as_json)
+
+
+def _next_key(member: str) -> Callable[[House, str], str]:
+    """How a member whose key was revoked comes back."""
+
+    def note(house: House, collaboration: str) -> str:
+        with house.state(collaboration) as state:
+            if state.active_key(member) is not None:
+                return ""  # it was an older key
+            others = [
+                row.member
+                for row in state.rows(g.members, participant=participant_of(member))
+                if "steward" in state.roles(row.member, emergency=False) and state.active_key(row.member)
+            ]
+        told = _ENROL_AGAIN if others else _JOIN_AGAIN
+        return told.format(member=member, participant=participant_of(member))
+
+    return note
 
 
 def make_key(

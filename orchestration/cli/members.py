@@ -1,10 +1,12 @@
-"""`glasshouse member` and `emergency`: who acts for an organization, in which roles, until when.
+"""`glasshouse member`: who acts for an organization, in which roles, until when.
 
-Must not be here: keys (`cli/keys`), single roles (`cli/grants`), or who may enrol whom (`participants/`).
+Must not be here: keys (`cli/keys`), single roles (`cli/grants`, `cli/emergency`), or who may enrol whom
+(`participants/`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, get_args
@@ -14,14 +16,13 @@ from pydantic import JsonValue
 from rich.text import Text
 
 from orchestration.audit import governance_tables as g
-from orchestration.audit.governance_events import EmergencyOpened
 from orchestration.audit.vocabulary import now
 from orchestration.charter.model import Role
 from orchestration.cli.console import JsonFlag, emit, table
 from orchestration.cli.options import CollaborationOption, LongestOption, current_state, end_of
-from orchestration.cli.pending import new_id
 from orchestration.cli.signing_options import Signing, signed
 from orchestration.errors import ConfigError, Reason
+from orchestration.house import House
 from orchestration.participants import enrollment
 
 NO_SUCH_ROLE = Reason(
@@ -68,7 +69,7 @@ def enroll(
         event = enrollment.enroll_member(
             signatory.collaboration, signing.member, file, roles, expires, signing.why
         )
-        signatory.records(event)
+        signatory.records(event, note=lambda house, chosen: _next_terms(house, chosen, member))
 
 
 @app.command()
@@ -87,19 +88,22 @@ def list_(*, collaboration: CollaborationOption = None, as_json: JsonFlag = Fals
     with current_state(collaboration) as state:
         found: list[dict[str, JsonValue]] = []
         for row in state.rows(g.members):
-            ends = [grant.expires_at for grant in state.grants(row.member) if grant.in_force(state.at)]
+            ends = [
+                grant.expires_at
+                for grant in state.grants(row.member)
+                if grant.in_force(state.at) and not grant.emergency
+            ]
+            lasting = state.roles(row.member, emergency=False)
             found.append(
                 {
                     "member": row.member,
                     "status": row.status,
-                    "roles": [*sorted(state.roles(row.member))],
+                    "roles": [*sorted(lasting)],
+                    "lent": [*sorted(state.roles(row.member) - lasting)],
                     "until": f"{min(ends):%Y-%m-%d}" if ends else None,
                 }
             )
-    rows = [
-        [str(m["member"]), str(m["status"]), ", ".join(_names(m["roles"])) or "-", str(m["until"] or "-")]
-        for m in found
-    ]
+    rows = [[str(m["member"]), str(m["status"]), _roles(m), str(m["until"] or "-")] for m in found]
     columns = ["Member", "State", "Roles in force", "Until"]
     emit(
         list(found),
@@ -108,29 +112,26 @@ def list_(*, collaboration: CollaborationOption = None, as_json: JsonFlag = Fals
     )
 
 
-@signed()
-def emergency(
-    signing: Signing,
-    member: MemberArgument,
-    role: RoleArgument,
-    *,
-    hours: Annotated[int, typer.Option(min=1, max=72, help="How long; the charter sets the most.")],
-) -> None:
-    """Lend a role of your organization for hours; each use is logged twice, and all is reviewed after."""
-    with signing.opened() as signatory:
-        grant = new_id("emergency")
-        payload = EmergencyOpened(
-            grant=grant, member=member, role=known_role(role), expires_at=now() + timedelta(hours=hours)
-        )
-        signatory.records(signatory.event(payload, grant))
-
-
 def known_role(role: str) -> str:
     """Raises: ConfigError (`member.no_such_role`)."""
     known = get_args(Role)
     if role not in known:
         raise ConfigError(NO_SUCH_ROLE, role=ascii(role[:40]), known=", ".join(known))
     return role
+
+
+def _next_terms(house: House, collaboration: str, member: str) -> str:
+    """What a new member still has to do itself."""
+    with house.state(collaboration) as state:
+        terms = state.agreement.terms_digest if state.agreement else None
+        if terms is None or state.acknowledged(member, terms):
+            return ""
+    return f"Next: glasshouse terms acknowledge --as {member}"
+
+
+def _roles(found: Mapping[str, JsonValue]) -> str:
+    names = [*_names(found["roles"]), *(f"{role} (lent)" for role in _names(found["lent"]))]
+    return ", ".join(names) or "-"
 
 
 def _names(names: JsonValue) -> list[str]:

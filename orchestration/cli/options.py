@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
@@ -16,7 +17,7 @@ from orchestration.audit.vocabulary import now
 from orchestration.charter.model import Charter
 from orchestration.digests import digest_bytes
 from orchestration.errors import ConfigError, Reason
-from orchestration.house import House
+from orchestration.house import UNKNOWN_COLLABORATION, House
 from orchestration.participants.state import State
 from orchestration.settings import load_settings
 
@@ -24,6 +25,11 @@ WHICH_COLLABORATION = Reason(
     "house.which_collaboration",
     "This house knows several collaborations: {known}.",
     "Say which one with --collaboration.",
+)
+NO_CHARTER = Reason(
+    "charter.none_proposed",
+    "Nobody proposed a charter of {collaboration} yet.",
+    "Put one on the table: `glasshouse charter propose FILE`.",
 )
 BAD_EVIDENCE = Reason(
     "checklist.bad_evidence",
@@ -62,33 +68,62 @@ def chosen_charter(house: House, collaboration: str | None) -> Charter:
 def only_collaboration(house: House, given: str | None) -> str:
     """The collaboration meant, among those the log knows and the house serves.
 
-    Raises: ConfigError (`house.which_collaboration`).
+    Raises: ConfigError (`house.which_collaboration`, `house.unknown_collaboration`).
     """
-    if given is not None:
-        return given
     with house.log.read() as connection:
         query = select(governance_tables.charters.c.collaboration).distinct()
-        proposed: list[str] = list(connection.execute(query).scalars())
-        # Before anything was proposed, the charters folder says what this house is about.
-        known = sorted(proposed) or sorted(house.charters)
-    if len(known) != 1:
-        raise ConfigError(WHICH_COLLABORATION, known=", ".join(known) or "none")
-    return known[0]
+        proposed: list[str] = sorted(connection.execute(query).scalars())
+    if given in proposed:
+        return str(given)
+    if given is not None:
+        if given not in house.charters:
+            known = ", ".join(sorted({*proposed, *house.charters})) or "none"
+            raise ConfigError(UNKNOWN_COLLABORATION, name=ascii(given[:80]), known=known)
+        return given
+    # Before anything was proposed, the charters folder says what this house is about.
+    names = proposed or sorted(house.charters)
+    if len(names) != 1:
+        raise ConfigError(WHICH_COLLABORATION, known=", ".join(names) or "none")
+    return names[0]
+
+
+@contextmanager
+def opened_house(collaboration: str | None) -> Iterator[tuple[House, State]]:
+    """This house, and what its log says now of the collaboration named, or of the only one."""
+    with House.opened(load_settings()) as house:
+        chosen = only_collaboration(house, collaboration)
+        with house.log.read() as connection:
+            yield house, State(connection, chosen, now())
 
 
 @contextmanager
 def current_state(collaboration: str | None) -> Iterator[State]:
     """What the log of this house says now of the collaboration named, or of the only one."""
-    with House.opened(load_settings()) as house:
-        chosen = only_collaboration(house, collaboration)
-        with house.log.read() as connection:
-            yield State(connection, chosen, now())
+    with opened_house(collaboration) as (_house, state):
+        yield state
+
+
+def confirm(question: str, refused: Reason, *, yes: bool, as_json: bool) -> None:
+    """Ask whoever is at the terminal; nobody there, or a program that reads JSON, has to say --yes.
+
+    Raises: ConfigError (`refused`).
+    """
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise ConfigError(refused)
+    try:
+        agreed = typer.confirm(question, default=False, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise ConfigError(refused)
 
 
 def evidence_digests(given: Iterable[str]) -> dict[str, str]:
     """`ITEM=FILE` → the item and the digest of the file, which itself stays where it is.
 
-    Raises: ConfigError (`evidence.unreadable`).
+    Raises: ConfigError (`checklist.bad_evidence`).
     """
     found = {}
     for each in given:

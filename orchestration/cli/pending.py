@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -56,12 +56,12 @@ class Question:
         )
 
     @property
-    def document(self) -> JsonValue:
-        facts = {name: value for name, value in self.__dict__.items() if name != "id"}
-        document: JsonValue = json.loads(
-            json.dumps({"decision": self.id, **facts, "waits_for": self.waits_for})
+    def facts(self) -> dict[str, JsonValue]:
+        own = {name: value for name, value in self.__dict__.items() if name != "id"}
+        facts: dict[str, JsonValue] = json.loads(
+            json.dumps({"decision": self.id, **own, "waits_for": self.waits_for})
         )
-        return document
+        return facts
 
 
 def questions(state: State, *, only_pending: bool = False) -> list[Question]:
@@ -126,9 +126,17 @@ def who_is_missing(decision: str, house: House, collaboration: str) -> str:
     return f"Still pending: {', '.join(waiting)} may decide." if waiting else "Still pending."
 
 
-def next_vote(decision: str) -> str:
-    """What others do with a question that was just asked."""
-    return f"Next, by those who decide:\n  glasshouse approve {decision} --as MEMBER --why REASON"
+def next_vote(decision: str) -> Callable[[House, str], str]:
+    """What others do with a question that was just asked; nothing where it was decided at once."""
+
+    def note(house: House, collaboration: str) -> str:
+        with house.state(collaboration) as state:
+            row = state.decision(decision)
+        if row is None or row.status != "pending":
+            return ""
+        return f"Next, by those who decide:\n  glasshouse approve {decision} --as MEMBER --why REASON"
+
+    return note
 
 
 def new_id(kind: str) -> str:

@@ -11,6 +11,7 @@ import typer
 from orchestration.audit.stage_events import RequestSubmitted
 from orchestration.audit.statement import UNREADABLE, from_envelope
 from orchestration.cli.console import JsonFlag
+from orchestration.cli.files import text_in
 from orchestration.cli.signing_options import show_recorded
 from orchestration.errors import IntegrityError
 from orchestration.house import House
@@ -26,9 +27,10 @@ def record(
     """Record a signed statement; the house checks signature, key and permission as if it were signed here."""
     from orchestration.stages import request as requests
 
+    text = text_in(file, "FILE")
     try:
-        envelope = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        envelope = json.loads(text)
+    except (ValueError, RecursionError):
         raise IntegrityError(UNREADABLE) from None
     event = from_envelope(envelope)
     with House.opened(load_settings()) as house:

@@ -6,8 +6,7 @@ Must not be here: what a report says (`orchestration/audit/`), or how it is laid
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,9 +21,9 @@ from orchestration.audit.decision_log import decision_log
 from orchestration.audit.report import check_report, contributor_report, executive_summary, sign_report
 from orchestration.audit.verify import verify_log
 from orchestration.cli import report_view as shown
-from orchestration.cli.audit import public_key_in, text_in
 from orchestration.cli.console import JsonFlag, emit
-from orchestration.cli.options import CollaborationOption, only_collaboration
+from orchestration.cli.files import public_key_in, text_in
+from orchestration.cli.options import CollaborationOption, opened_house
 from orchestration.digests import canonical_json, digest_bytes
 from orchestration.engine.files import write_durably
 from orchestration.errors import IntegrityError, Reason
@@ -55,7 +54,7 @@ def contributor(
     as_json: JsonFlag = False,
 ) -> None:
     """What it gave, what was made of that, who opened the results, and whether limits were kept."""
-    with _opened(collaboration) as (house, state):
+    with opened_house(collaboration) as (house, state):
         document = contributor_report(house.log, state, participant)
         _hand_out(house, document, shown.contributor(document), out, as_json=as_json)
 
@@ -65,7 +64,7 @@ def summary(
     *, out: OutOption = None, collaboration: CollaborationOption = None, as_json: JsonFlag = False
 ) -> None:
     """The collaboration on one page, without any detail of a result."""
-    with _opened(collaboration) as (house, state):
+    with opened_house(collaboration) as (house, state):
         verified = verify_log(house.log, house.checkpoints, house.operator.public)
         document = executive_summary(state, verified)
         _hand_out(house, document, shown.summary(document), out, as_json=as_json)
@@ -74,7 +73,7 @@ def summary(
 @app.command()
 def decisions(*, collaboration: CollaborationOption = None, as_json: JsonFlag = False) -> None:
     """Every decision: question, rule, votes with their reasons, outcome."""
-    with _opened(collaboration) as (house, state):
+    with opened_house(collaboration) as (house, state):
         found = decision_log(house.log, state)
     emit(found, lambda: shown.decisions(found), as_json=as_json)
 
@@ -100,7 +99,7 @@ def dispute(
     as_json: JsonFlag = False,
 ) -> None:
     """The evidence pack of a dispute: approved scope beside what ran, each event with its proof."""
-    with _opened(collaboration) as (house, state):
+    with opened_house(collaboration) as (house, state):
         document = _case_file(house, state, dispute)
     check_case_file(document)
     if out is not None:
@@ -133,15 +132,6 @@ def check(
     emit(report, lambda: shown.report_checked(report), as_json=as_json)
 
 
-@contextmanager
-def _opened(collaboration: str | None) -> Iterator[tuple[House, State]]:
-    with (
-        House.opened(load_settings()) as house,
-        house.state(only_collaboration(house, collaboration)) as state,
-    ):
-        yield house, state
-
-
 def _show(
     make: Callable[[State], dict[str, JsonValue]],
     render: Callable[[Any], RenderableType],
@@ -149,7 +139,7 @@ def _show(
     *,
     as_json: bool,
 ) -> None:
-    with _opened(collaboration) as (_house, state):
+    with opened_house(collaboration) as (_house, state):
         document = make(state)
     emit(document, lambda: render(document), as_json=as_json)
 

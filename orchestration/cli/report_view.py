@@ -282,7 +282,7 @@ def case(document: dict[str, Any], file: str | None) -> RenderableType:
                 each["decision"]["outcome"] if each["decision"] else "none",
             ],
         ]
-        lines.append(table((str(asked["request"]), "Approved", "Ran"), rows))
+        lines.append(table((str(asked["id"]), "Approved", "Ran"), rows))
         lines.append(Text(""))
     lines.append(Text("Differences", style="bold"))
     lines += [Text(f"✗ {each}", style="red") for each in named] or [Text("None was found.")]

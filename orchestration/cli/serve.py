@@ -1,7 +1,7 @@
 """`glasshouse serve`: the portal on this machine's loopback address, until it is interrupted.
 
 Must not be here: pages (`orchestration/portal/`). There is no option for another address: for others, put a
-proxy that ends TLS before it.
+proxy that ends TLS before it, and say its address in the setting `portal_url`.
 """
 
 from __future__ import annotations
@@ -51,14 +51,20 @@ def serve(
         address = f"http://{_HOST}:{listener.getsockname()[1]}/"
         if member is not None:
             chosen = only_collaboration(house, collaboration)
-            login.enter_with_key(
+            entered = login.enter_with_key(
                 house, chosen, member, private_key(house, chosen, member, key, passphrase_file)
             )
-            address = f"{address}enter/{sessions.offer(chosen, member)}"
+            address = f"{address}enter/{sessions.offer(entered)}"
         err.print(f"Glasshouse portal on [bold]{address}[/]", soft_wrap=True)
+        if house.settings.portal_url is not None:
+            err.print(f"others reach it at {house.settings.portal_url}", soft_wrap=True)
+        if member is None and not login.is_any_enabled(house):
+            err.print(
+                "nobody has a login yet; enter with a key: glasshouse serve --as MEMBER", soft_wrap=True
+            )
         err.print("[dim]read-only; stop with Ctrl-C[/]")
         config = uvicorn.Config(
-            create_app(house, sessions),
+            create_app(house, sessions, house.settings.portal_url),
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -27,7 +27,13 @@ from orchestration.audit.log import LoggedEvent
 from orchestration.audit.vocabulary import Payload, now
 from orchestration.charter.model import Charter
 from orchestration.cli.console import JsonFlag, emit
-from orchestration.cli.options import CollaborationOption, MemberOption, only_collaboration
+from orchestration.cli.options import (
+    NO_CHARTER,
+    CollaborationOption,
+    MemberOption,
+    WhyOption,
+    only_collaboration,
+)
 from orchestration.cli.told import told
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import House
@@ -56,11 +62,6 @@ NOT_WRITTEN = Reason(
     "statement.not_written",
     "The signed statement cannot be written to {file}: it exists, or the folder cannot be written to.",
     "Choose another file for --sign-to.",
-)
-NO_CHARTER = Reason(
-    "charter.none_proposed",
-    "Nobody proposed a charter of {collaboration} yet.",
-    "Put one on the table: `glasshouse charter propose FILE`.",
 )
 
 Note = str | Callable[[House, str], str]  # what to add, or how to find out once the act is recorded
@@ -94,8 +95,12 @@ class Signing:
         return self if collaboration is None else replace(self, collaboration=collaboration)
 
     @contextmanager
-    def opened(self) -> Iterator[Signatory]:
-        """The member at work: with the house, or away from it when only a signature is wanted."""
+    def opened(self, *, founding: bool = False) -> Iterator[Signatory]:
+        """The member at work: with the house, or away from it when only a signature is wanted.
+
+        Args:
+            founding: the collaboration may be one that this house never heard of.
+        """
         settings = load_settings()
         away = self.sign_to is not None and self.collaboration is not None
         if away and not (settings.root / "keys").is_dir():
@@ -103,7 +108,8 @@ class Signing:
             yield Signatory(self, None, self.collaboration or "", key)
             return
         with House.opened(settings) as house:
-            collaboration = only_collaboration(house, self.collaboration)
+            named = self.collaboration if founding else None
+            collaboration = named or only_collaboration(house, self.collaboration)
             key = private_key(house, collaboration, self.member, self.key, self.passphrase_file)
             yield Signatory(self, house, collaboration, key)
 
@@ -164,15 +170,13 @@ class Signatory:
 
 
 def signed(
-    why: str | None = None, *, member_is_argument: bool = False
+    why: str | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of an act. Its first parameter becomes the `Signing` made of them.
 
     Args:
         why: justification when --why is left out; None: --why has to be given.
-        member_is_argument: who acts is the command's first argument, because it can be nobody else.
     """
-    who = _MemberArgument if member_is_argument else MemberOption
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command).parameters.values())[1:]
@@ -181,8 +185,8 @@ def signed(
         options = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
             for name, annotation, default in (
-                ("signer", who, inspect.Parameter.empty),
-                ("why", _WhyOption, inspect.Parameter.empty if why is None else why),
+                ("signer", MemberOption, inspect.Parameter.empty),
+                ("why", WhyOption, inspect.Parameter.empty if why is None else why),
                 ("key", KeyOption, None),
                 ("passphrase_file", PassphraseOption, None),
                 ("sign_to", SignToOption, None),
@@ -204,10 +208,6 @@ def signed(
         return run
 
     return decorate
-
-
-_MemberArgument = Annotated[str, typer.Argument(help="<participant>.<name>")]
-_WhyOption = Annotated[str, typer.Option("--why", help="The reason; it is kept in the log.")]
 
 
 def private_key(
@@ -247,14 +247,18 @@ def passphrase(file: Path | None, member: str, *, ask: bool, confirm: bool = Fal
         return configured.get_secret_value().encode()
     if not sys.stdin.isatty():
         return None
-    asked: str = typer.prompt(
-        f"Passphrase of {member}", hide_input=True, confirmation_prompt=confirm, err=True
-    )
+    try:
+        asked: str = typer.prompt(
+            f"Passphrase of {member}", hide_input=True, confirmation_prompt=confirm, err=True
+        )
+    except typer.Abort:
+        return None
     return asked.encode()
 
 
 def show_recorded(recorded: list[LoggedEvent], *, note: str = "", as_json: bool = False) -> None:
-    """What was recorded: the act, and what followed from it."""
+    """What was recorded, in the order of the log: the act, and what goes with it or followed from it."""
+    recorded = sorted(recorded, key=lambda each: each.seq)
     document: JsonValue = [
         {"seq": each.seq, "receipt": each.receipt_id, "event": each.event.model_dump(mode="json")}
         for each in recorded

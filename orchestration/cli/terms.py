@@ -20,6 +20,7 @@ from orchestration.audit.vocabulary import now
 from orchestration.charter.model import Charter
 from orchestration.cli.console import JsonFlag, emit, table
 from orchestration.cli.options import (
+    NO_CHARTER,
     CollaborationOption,
     EvidenceOption,
     LongestOption,
@@ -27,7 +28,7 @@ from orchestration.cli.options import (
     end_of,
     evidence_digests,
 )
-from orchestration.cli.signing_options import NO_CHARTER, Signing, signed
+from orchestration.cli.signing_options import Signing, signed
 from orchestration.cli.told import day
 from orchestration.errors import ConfigError, Reason
 

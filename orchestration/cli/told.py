@@ -13,7 +13,9 @@ from orchestration.audit import governance_events as g
 from orchestration.audit.events import Event
 from orchestration.audit.stage_events import RequestDecided
 from orchestration.audit.vocabulary import timestamp
+from orchestration.participants.permissions import ACTIONS
 
+_DOES = {action.event.type: action.says for action in ACTIONS.values() if action.event is not None}
 _VOTES = {"approve": "approves", "reject": "rejects", "abstain": "abstains from"}
 
 
@@ -74,10 +76,10 @@ def _people(event: Event) -> str:
         case g.GrantRevoked() as said:
             return f"Grant {said.grant} is revoked."
         case g.EmergencyOpened() as said:
-            until = timestamp(said.expires_at)[11:16]
+            until = minute(timestamp(said.expires_at))
             return f"{said.member} is {said.role} until {until} UTC, in an emergency ({said.grant})."
         case g.EmergencyUsed() as said:
-            return f"Emergency grant {said.grant} was used to {said.action.replace('_', ' ')}."
+            return f"Emergency grant {said.grant} was used to {_does(said.action)}."
     return ""
 
 
@@ -153,9 +155,20 @@ def fingerprint_lines(key_id: str) -> tuple[str, str]:
     return fingerprint(key_id[:32]), fingerprint(key_id[32:])
 
 
+def minute(time: str) -> str:
+    """Day and minute of a time as the log spells it."""
+    return time[:16].replace("T", " ")
+
+
 def day(time: str) -> str:
     """The day of a time as the log spells it."""
     return time[:10]
+
+
+def _does(act: str) -> str:
+    """`revoke a key` for the act `key.revoked`, or for the verb that asks for it."""
+    verb = ACTIONS.get(act)
+    return verb.says if verb is not None else _DOES.get(act, act)
 
 
 def _count(number: int, thing: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from orchestration.audit import governance_tables as g
 from orchestration.cli.agreement import parties
 from orchestration.cli.pending import questions
+from orchestration.cli.quorums import unmet
 from orchestration.cli.told import day
 from orchestration.participants.state import State, participant_of
 
@@ -24,6 +25,8 @@ class Waiting:
 
 def waiting_members(state: State) -> list[Waiting]:
     """Everything that some member has to do in the collaboration, most urgent first."""
+    if state.phase == "closed":
+        return []
     return [*_agreement(state), *_decisions(state), *_duties(state)]
 
 
@@ -37,6 +40,9 @@ def _agreement(state: State) -> Iterator[Waiting]:
     for name, _, _, waits in parties(state, charter):
         if waits:
             yield Waiting(_steward(state, name), f"{waits}: charter version {charter.version}")
+    if state.proposal is None:
+        for each in unmet(state):
+            yield Waiting("any steward", each.says)
 
 
 def _decisions(state: State) -> Iterator[Waiting]:
@@ -52,8 +58,11 @@ def _duties(state: State) -> Iterator[Waiting]:
     if charter.terms_digest is not None:
         for row in state.rows(g.members, status="active"):
             if state.roles(row.member) and not state.acknowledged(row.member, charter.terms_digest):
-                yield Waiting(row.member, "read the terms: `glasshouse terms acknowledge`")
+                how = f"`glasshouse terms acknowledge --as {row.member}`"
+                yield Waiting(row.member, f"read the terms, then {how}")
     for dataset in charter.datasets:
+        if state.participant_status(dataset.participant) in ("left", "removed"):
+            continue
         if any(item.required for item in dataset.onboarding) and state.attested_dataset(dataset.id) is None:
             yield Waiting(
                 _steward(state, dataset.participant), f"attest {dataset.id}: `glasshouse dataset attest`"

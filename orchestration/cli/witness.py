@@ -12,19 +12,26 @@ from typing import Annotated
 
 import typer
 from pydantic import JsonValue
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orchestration.audit.tile_reader import Folder, Website, open_source
 from orchestration.audit.vocabulary import now, timestamp
 from orchestration.audit.witness import Observation, observe
-from orchestration.cli.audit import public_key_in
-from orchestration.cli.console import JsonFlag, emit, refuse
+from orchestration.cli.console import JsonFlag, emit, refuse, whole
+from orchestration.cli.files import public_key_in
 from orchestration.cli.options import MemberOption
 from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
 from orchestration.engine.files import write_durably
-from orchestration.errors import ServiceError, public
+from orchestration.errors import ConfigError, Reason, ServiceError, public
+from orchestration.participants.enrollment import read_public_file
 from orchestration.participants.state import participant_of
+
+OTHER_COLLABORATION = Reason(
+    "witness.other_collaboration",
+    "This key was made for {made_for}, not for {collaboration}: the cosignature would count nowhere.",
+    "Check --collaboration, or name the key for it with --key.",
+)
 
 
 def witness(
@@ -49,6 +56,7 @@ def witness(
     A log that was rewritten, split or rolled back is refused with exit code 4, and stays refused.
     """
     signer = private_key(None, collaboration, member, key, passphrase_file)
+    _require_made_for(collaboration, key)
     operator = None if operator_key is None else public_key_in(operator_key, "--operator-key")
     while True:
         try:
@@ -73,6 +81,19 @@ def witness(
         if every is None:
             return
         time.sleep(every)
+
+
+def _require_made_for(collaboration: str, key: Path | None) -> None:
+    """Nothing published names the collaboration, but the public file beside the key does.
+
+    Raises: ConfigError (`witness.other_collaboration`).
+    """
+    beside = key.with_suffix(".json") if key is not None else None
+    if beside is None or not beside.is_file():
+        return
+    made_for = read_public_file(beside).collaboration
+    if made_for != collaboration:
+        raise ConfigError(OTHER_COLLABORATION, made_for=made_for, collaboration=ascii(collaboration[:80]))
 
 
 def _hand_over(log: Folder | Website, seen: Observation, out: Path | None) -> str:
@@ -107,14 +128,14 @@ def _told(seen: Observation, handed: str, *, compared: bool) -> RenderableType:
         grown = f"✓ Nothing new: still {size} events."
     else:
         grown = f"✓ The log grew from {seen.known} to {size} events, and nothing before was changed."
-    lines = [grown]
+    lines = [Text(grown)]
     if seen.known is None and not compared:
         lines += [
-            f"  Signed by the operator's key {seen.operator}",
-            "  Compare it with the operator by another channel: from now on it is the only one believed.",
+            whole(f"  Signed by the operator's key {seen.operator}"),
+            Text(
+                "  Compare it with the operator by another channel: from now on\n  only this one is believed."
+            ),
         ]
-    lines += [f"  Cosigned as {seen.cosignature.name}:", f"  {seen.cosignature.line}"]
-    lines.append(
-        f"  The cosigned checkpoint is in {handed}" if "://" not in handed else f"  Handed to {handed}"
-    )
-    return Text("\n".join(lines))
+    lines += [Text(f"  Cosigned as {seen.cosignature.name}:"), whole(f"  {seen.cosignature.line}")]
+    given = f"  The cosigned checkpoint is in {handed}" if "://" not in handed else f"  Handed to {handed}"
+    return Group(*lines, Text(given))

@@ -15,7 +15,7 @@ from orchestration.computation.template import load_templates
 from orchestration.defs import contributions, insights, names, schedules, sensors, transforms
 from orchestration.defs.resources import HouseResource
 from orchestration.errors import ConfigError
-from orchestration.house import NO_HOUSE, served_charters
+from orchestration.house import NO_HOUSE, OPERATOR, served_charters
 from orchestration.settings import Settings, load_settings
 
 
@@ -42,6 +42,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
 
 def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Definitions:
     templates = [load_templates()[each.template] for each in charter.computations]
+    tags = sensors.run_tags(charter, OPERATOR, "Started in Dagster.")  # what starts a run otherwise says more
     intake_jobs = {
         dataset.id: dg.define_asset_job(
             names.intake_job_name(charter, dataset),
@@ -49,6 +50,7 @@ def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Defi
                 names.contribution_key(charter, dataset), names.deidentified_key(charter, dataset)
             ),
             description=f"Stages 1 to 3 of one delivery of {dataset.title}.",
+            run_tags=tags,
         )
         for dataset in charter.datasets
     }
@@ -57,6 +59,7 @@ def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Defi
         names.refresh_job_name(charter),
         selection=dg.AssetSelection.assets(room),
         description="Stage 4: the room takes in what passed its gates.",
+        run_tags=tags,
     )
     request_jobs = {
         template.id: dg.define_asset_job(
@@ -68,6 +71,7 @@ def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Defi
                 )
             ),
             description=f"Stages 5 to 7 of one request for {template.title}.",
+            run_tags=tags,
         )
         for template in templates
     }

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, JsonValue
-
 from orchestration.errors import DisclosureError, Reason
 from orchestration.output.cells import TOTAL, Number
+from orchestration.output.document import ReleasedDocument
 from orchestration.output.protect import ProtectedTable, Value
 
 UNKNOWN_TEMPLATE = Reason(
@@ -31,10 +30,8 @@ FINDING_MISMATCH = Reason(
 _Z95 = 1.959963984540054
 
 
-class Figure(BaseModel):
+class Figure(ReleasedDocument):
     """One number of a finding; None when it depends on a hidden value. Shares are fractions of 1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str
@@ -42,10 +39,8 @@ class Figure(BaseModel):
     unit: str
 
 
-class Finding(BaseModel):
+class Finding(ReleasedDocument):
     """What a release says in words and numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     headline: str
     figures: tuple[Figure, ...]
@@ -58,14 +53,6 @@ class Finding(BaseModel):
             if figure.name == name:
                 return figure
         raise KeyError(name)
-
-    def to_json(self) -> JsonValue:
-        document: JsonValue = self.model_dump(mode="json")
-        return document
-
-    @classmethod
-    def from_json(cls, document: JsonValue) -> Finding:
-        return cls.model_validate(document)
 
 
 class Interval(NamedTuple):

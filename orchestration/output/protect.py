@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
 from orchestration.errors import DisclosureError, Reason
 from orchestration.output.cells import (
@@ -23,6 +23,7 @@ from orchestration.output.cells import (
     label_order,
     with_totals,
 )
+from orchestration.output.document import ReleasedDocument
 from orchestration.output.suppression import NOTHING_TO_SHOW, Mark, suppress
 
 TOO_MANY_CELLS = Reason(
@@ -35,11 +36,7 @@ TOO_MANY_CELLS = Reason(
 Value = Annotated[int, Strict()] | Decimal
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ProtectedRow(_Document):
+class ProtectedRow(ReleasedDocument):
     """One group or total. `values` has every measure when shown and is None when suppressed.
 
     Of a suppressed base cell "primary" says fewer contributors than the threshold (and at least one),
@@ -65,7 +62,7 @@ class ProtectedRow(_Document):
         return self
 
 
-class Summary(_Document):
+class Summary(ReleasedDocument):
     """How many base cells and totals are shown and hidden."""
 
     cells_shown: int
@@ -79,7 +76,7 @@ class Summary(_Document):
         return self.cells_shown + self.cells_primary + self.cells_complementary
 
 
-class ProtectedTable(_Document):
+class ProtectedTable(ReleasedDocument):
     """What may be published: rows in reading order, totals (coordinate `TOTAL`) among them."""
 
     dimensions: tuple[Dimension, ...] = Field(min_length=1, max_length=MAX_DIMENSIONS)
@@ -162,20 +159,6 @@ class ProtectedTable(_Document):
         if count.cells != count.cells_shown:
             sentences.append("Hidden never means zero: in every hidden cell there is somebody.")
         return tuple(sentences)
-
-    def to_json(self) -> JsonValue:
-        """JSON with money as text, so that every figure survives exactly; see `from_json`."""
-        document: JsonValue = self.model_dump(mode="json")
-        return document
-
-    @classmethod
-    def from_json(cls, document: JsonValue) -> ProtectedTable:
-        """Inverse of `to_json`.
-
-        Raises:
-            pydantic.ValidationError: the document is not a protected table.
-        """
-        return cls.model_validate(document)
 
 
 def _cells(number: int) -> str:

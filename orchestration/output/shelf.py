@@ -1,7 +1,7 @@
-"""The shelf: the files of a release, written whole or not at all, and checked before anybody opens them.
+"""The shelf: the files of a release, written whole or not at all.
 
-Belongs here: file formats, durability, digests. Must not be here: entitlement, passports, or anything that
-is not already in the protected table, its finding and its chart.
+Belongs here: file formats, durability, digests. Must not be here: entitlement, checking the files at an
+opening (`audit/passport`), or anything that is not already in the protected table, its finding and its chart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.digests import canonical_json, digest_file
+from orchestration.engine.duck import quote_name
 from orchestration.engine.files import sync, write_durably
 from orchestration.errors import IntegrityError, Reason
 from orchestration.output.charts import Chart
@@ -29,11 +30,6 @@ OCCUPIED = Reason(
     "shelf.occupied",
     "A different release already stands under the name {release}; {file} differs.",
     "Releases are never overwritten: keep the one on the shelf, or submit a new request.",
-)
-TAMPERED = Reason(
-    "shelf.tampered",
-    "The file {file} of release {release} is missing or not the one that was released.",
-    "Do not use it. Restore the file from a receiver's copy, or run the request again.",
 )
 
 
@@ -71,23 +67,10 @@ def write_release(folder: Path, table: ProtectedTable, finding: Finding, chart: 
     return digests
 
 
-def verify_release(folder: Path, digests: Mapping[str, str]) -> None:
-    """Check every file against the digest it was released with; files not named are not judged.
-
-    Raises:
-        IntegrityError: `shelf.tampered`, naming the first file that is missing or differs.
-    """
-    changed = _first_difference(folder, digests)
-    if changed is not None:
-        raise IntegrityError(TAMPERED, release=folder.name, file=changed)
-
-
 def _first_difference(folder: Path, digests: Mapping[str, str]) -> str | None:
     for name, digest in digests.items():
         path = folder / name
-        # Names may come from a passport: one that leads out of the folder names no file of the release.
-        is_inside = Path(name).name == name and path.is_file() and not path.is_symlink()
-        if not is_inside or digest_file(path) != digest:
+        if path.is_symlink() or not path.is_file() or digest_file(path) != digest:
             return name
     return None
 
@@ -95,8 +78,9 @@ def _first_difference(folder: Path, digests: Mapping[str, str]) -> str | None:
 def _write_parquet(path: Path, table: ProtectedTable) -> None:
     """One row per cell or total; measures of hidden rows are NULL, and `status` says why."""
     types = {"count": "BIGINT", "money": "DECIMAL(38, 2)"}
-    columns = [f"{_quoted(d.name)} VARCHAR" for d in table.dimensions] + ["status VARCHAR", "reason VARCHAR"]
-    columns += [f"{_quoted(m.name)} {types[m.type]}" for m in table.measures]
+    columns = [f"{quote_name(d.name)} VARCHAR" for d in table.dimensions]
+    columns += ["status VARCHAR", "reason VARCHAR"]
+    columns += [f"{quote_name(m.name)} {types[m.type]}" for m in table.measures]
     rows = [
         [*row.coordinates, row.status, row.reason]
         + [None if row.values is None else row.values[m.name] for m in table.measures]
@@ -108,10 +92,6 @@ def _write_parquet(path: Path, table: ProtectedTable) -> None:
         connection.executemany(f"INSERT INTO released VALUES ({marks})", rows)  # noqa: S608  # only "?"
         connection.execute("COPY released TO $path (FORMAT parquet)", {"path": str(path)})
     sync(path)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _csv(table: ProtectedTable) -> str:

@@ -24,8 +24,15 @@ from orchestration.participants.charter_rules import (
     require_proposable,
     require_signable,
 )
+from orchestration.participants.denials import CLOSED
 from orchestration.participants.enrollment import is_proven
-from orchestration.participants.matters import CONTENTS, content_of
+from orchestration.participants.matters import (
+    CONTENTS,
+    Deviation,
+    Membership,
+    content_of,
+    reinstating_key,
+)
 from orchestration.participants.state import State, participant_of
 
 NOT_OWN = Reason(
@@ -52,6 +59,11 @@ KEY_IN_FORCE = Reason(
     "key.still_in_force",
     "{member} has a key in force already.",
     "Replace it with `glasshouse key rotate`, or have a steward enrol the member again.",
+)
+OTHER_KEY = Reason(
+    "key.not_the_agreed",
+    "{participant} comes back with {wanted}, and this is another key.",
+    "Sign with that key; where it is lost, have a decision to reinstate name the new one's id.",
 )
 EVIDENCE_MISSING = Reason(
     "participant.evidence_missing",
@@ -86,7 +98,32 @@ CONCLUDED = Reason(
 UNCLEAR = Reason(
     "decision.unclear_content",
     "The question does not say what a decision on {matter} has to say.",
-    "Give {fields}.",
+    "Say each with `--say NAME=TEXT`: {fields}.",
+)
+RESERVED_ID = Reason(
+    "statement.reserved_id",
+    "Names that begin with `r-` belong to requests.",
+    "Give it another name; the `glasshouse` command for it makes one.",
+)
+UNKNOWN_PARTICIPANT = Reason(
+    "decision.unknown_participant",
+    "{collaboration} has no participant of this name.",
+    "Name one of: {known}.",
+)
+NOBODY_ANSWERS = Reason(
+    "exception.no_owner",
+    "The owner of an exception is an active member, and this is none.",
+    "Name one who answers for it; `glasshouse member list` shows them.",
+)
+OVER_ALREADY = Reason(
+    "exception.over_already",
+    "This exception would be over before anybody could grant it.",
+    "Let it end in the future.",
+)
+DOCUMENTED = Reason(
+    "dispute.documented_already",
+    "The evidence of this dispute was put together before, and is what those who decide have read.",
+    "Nothing to do; for other evidence, raise a new dispute.",
 )
 NO_REMEDY = Reason(
     "dispute.remedy_not_agreed",
@@ -110,9 +147,7 @@ Rule = Callable[[State, Event, Any], None]
 def _participant_accepted(state: State, event: Event, payload: e.ParticipantAccepted) -> None:
     if participant_of(payload.steward) != payload.participant:
         _refuse_not_own(event, payload.participant)
-    if state.active_key(payload.steward) is not None:
-        raise PolicyDeniedError(KEY_IN_FORCE, member=payload.steward)
-    _require_unused(state, payload.public_key)
+    _require_agreed_key(state, payload)
     charter = charter_naming(state, payload.participant)
     missing = _missing(charter.eligibility if charter is not None else (), payload.evidence)
     if missing:
@@ -148,17 +183,51 @@ def _emergency_opened(_: State, event: Event, payload: e.EmergencyOpened) -> Non
     _require_future(event, payload)
     if "/" in payload.grant:
         raise PolicyDeniedError(GRANT_NAME)
+    if event.subject != payload.grant:
+        raise PolicyDeniedError(OTHER_SUBJECT, type=event.type)
 
 
 def _decision_opened(state: State, event: Event, payload: e.DecisionOpened) -> None:
-    if content_of(payload.matter, payload.content) is None:
-        fields = ", ".join(CONTENTS[payload.matter].model_fields) or "no content"
+    _require_free_name(event)
+    content = content_of(payload.matter, payload.content)
+    if content is None:
+        wanted = CONTENTS[payload.matter].model_fields.items()
+        fields = ", ".join(name for name, field in wanted if field.is_required()) or "no content"
         raise PolicyDeniedError(UNCLEAR, matter=payload.matter, fields=fields)
+    if isinstance(content, Deviation):
+        _require_somebody_answers(state, event, content)
+    if isinstance(content, Membership) and state.participant_status(payload.about) is None:
+        known = ", ".join(row.participant for row in state.rows(g.participants))
+        raise PolicyDeniedError(UNKNOWN_PARTICIPANT, collaboration=state.collaboration, known=known)
     if payload.matter in ("thaw", "closing") and payload.about != state.collaboration:
         raise PolicyDeniedError(OTHER_SUBJECT, type=event.type)
 
 
-def _dispute_raised(state: State, _: Event, payload: e.DisputeRaised) -> None:
+def _require_free_name(event: Event) -> None:
+    if event.subject.startswith("r-"):
+        raise PolicyDeniedError(RESERVED_ID)
+
+
+def _require_somebody_answers(state: State, event: Event, content: Deviation) -> None:
+    if content.expires_at <= event.time:
+        raise PolicyDeniedError(OVER_ALREADY)
+    statuses = (state.member_status(content.owner), state.participant_status(participant_of(content.owner)))
+    if statuses != ("active", "active"):
+        raise PolicyDeniedError(NOBODY_ANSWERS)
+
+
+def require_first_evidence(state: State, event: Event, payload: e.DisputeDocumented) -> None:
+    """Evidence is put together once: whoever has voted has voted on this.
+
+    Raises: PolicyDeniedError (`dispute.documented_already`).
+    """
+    dispute = state.dispute(event.subject)
+    if dispute is not None and dispute.evidence not in (None, payload.digest):
+        raise PolicyDeniedError(DOCUMENTED)
+
+
+def _dispute_raised(state: State, event: Event, payload: e.DisputeRaised) -> None:
+    _require_free_name(event)
     remedies = state.charter.remedies if state.charter is not None else ()
     if payload.remedy not in remedies:
         raise PolicyDeniedError(NO_REMEDY, remedy=payload.remedy, known=", ".join(remedies) or "none")
@@ -192,7 +261,9 @@ def _output_accessed(state: State, event: Event, payload: OutputAccessed) -> Non
         raise PolicyDeniedError(TOO_MUCH_DETAIL, member=event.actor, level=payload.detail)
 
 
-def _login_changed(_: State, event: Event, __: e.LoginChanged) -> None:
+def _login_changed(state: State, event: Event, _: e.LoginChanged) -> None:
+    if state.phase == "closed":
+        raise PolicyDeniedError(CLOSED, collaboration=state.collaboration)
     if event.subject != event.actor:
         _refuse_not_own(event, event.subject)
 
@@ -257,6 +328,31 @@ def _require_unused(state: State, public_key: Mapping[str, Any]) -> None:
     holder = state.connection.execute(known).scalar()
     if holder is not None:
         raise PolicyDeniedError(KEY_IN_USE, member=holder)
+
+
+def _require_agreed_key(state: State, payload: e.ParticipantAccepted) -> None:
+    """A newcomer brings a new key, which all compare when they sign the charter that names it.
+
+    Nobody signs a charter when an old participant comes back. So the key is the one it had, or the one that
+    those who reinstated it compared and named; nobody else could take its seat meanwhile.
+    """
+    present, brought = state.active_key(payload.steward), str(payload.public_key["keyid"])
+    if not _is_in_force_for(state, payload.participant):
+        if present is not None:
+            raise PolicyDeniedError(KEY_IN_FORCE, member=payload.steward)
+        _require_unused(state, payload.public_key)
+        return
+    named = reinstating_key(state, payload.participant)
+    had = present.id if present is not None else None
+    if brought != (named or had):
+        wanted = f"the key {named}, which was agreed" if named else "the key it had"
+        raise PolicyDeniedError(OTHER_KEY, participant=payload.participant, wanted=wanted)
+    if brought != had:
+        _require_unused(state, payload.public_key)
+
+
+def _is_in_force_for(state: State, participant: str) -> bool:
+    return state.charter is not None and participant in {each.id for each in state.charter.participants}
 
 
 def _missing(items: Iterable[ChecklistItem], evidence: Mapping[str, str]) -> str:

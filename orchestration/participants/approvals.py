@@ -55,6 +55,11 @@ class _Count:
         return tuple(name for name in self.names if name not in self.voices)
 
     @property
+    def is_within_reach(self) -> bool:
+        """Whether so many are there at all, however they vote."""
+        return self.needed <= len(self.names)
+
+    @property
     def agreed(self) -> bool:
         return len(self.of("approve")) >= self.needed
 
@@ -79,6 +84,9 @@ def tally(state: State, decision: Row[Any]) -> Tally:
     result, rule = _outcome(counts), rule_of(who)
     if is_expired(state, decision, who.right):
         result, rule = "expired", f"{rule}; undecided after {who.right.expires_hours} hours"
+    elif decision.matter == "dispute" and not all(count.is_within_reach for count in counts):
+        # Who is accused, or asked, must not win because too few are left to say otherwise.
+        result, rule = None, f"{rule}; it waits, because too few are left to decide"
     elif not who.voters:
         result, rule = "rejected", f"{rule}; nobody may decide"
     return Tally(

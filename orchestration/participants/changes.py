@@ -161,10 +161,12 @@ def _as_named(case: Case, member: str, roles: frozenset[str]) -> Case:
         "status": "active",
         "roles": roles,
         "named": roles,
+        "lent": frozenset(),
+        "lentBefore": False,
         "acknowledged": True,
     }
     if organization not in case.entities:
-        case = case.but(organization, status="active", disputed=False)
+        case = case.but(organization, status="active", disputed=False, revoked=False)
     return replace(case.but(ref, **attributes), member=ref)
 
 
@@ -182,7 +184,12 @@ def _instead(other: Case) -> Callable[[Case], Case]:
 def _circumstances(state: State, question: Question, case: Case) -> Iterator[Change]:
     """What others would have to do first, under the charter as it is."""
     member, organization = case.of(case.member), participant_of(question.member)
-    held = state.held(question.member)
+    held = state.held(question.member, emergency=False)
+    if member["lentBefore"]:
+        yield Change(
+            f"Somebody else attests the role that {question.member} lent before.",
+            lambda c: c.but(c.member, lentBefore=False),
+        )
     if member["status"] != "active":
         roles = frozenset(member["named"])
         yield Change(
@@ -208,7 +215,7 @@ def _circumstances(state: State, question: Question, case: Case) -> Iterator[Cha
             f"Wait until the dispute about {_disputed(state)} is decided.",
             lambda c: c.but(c.subject, disputed=False),
         )
-    if subject.get("attested") is False:
+    if case.subject.type == "Dataset" and not subject["attested"]:
         owner = subject["participant"].id
         yield Change(
             f"A steward of {owner} attests the onboarding checklist of {case.subject.id}.",
@@ -245,6 +252,14 @@ def _amendments(question: Question, case: Case) -> Iterator[Change]:
     organization, subject = participant_of(question.member), case.of(case.subject)
     party, purpose = Ref("Participant", organization), case.context.get("purpose")
     amend = "Amend the charter so that it"
+    home = case.of(party)
+    if home.get("revoked") or subject.get("revoked"):
+        yield Change(
+            "All agree on a new version of the charter, which gives it back.",
+            lambda c: (c.but(party, revoked=False) if home.get("revoked") else c).but(
+                c.subject, **({"revoked": False} if "revoked" in subject else {})
+            ),
+        )
     if case.action == "submit_request":
         name = case.subject.id
         if party not in subject["requesters"]:

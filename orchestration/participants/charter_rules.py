@@ -15,13 +15,14 @@ from orchestration.charter.checks import check
 from orchestration.charter.model import Charter
 from orchestration.digests import canonical_json, digest_json
 from orchestration.errors import CharterError, PolicyDeniedError, Reason
-from orchestration.participants.consequences import steward_roster
+from orchestration.participants.consequences import steward_roster, taking_part
+from orchestration.participants.matters import Purpose, read_content
 from orchestration.participants.state import State, read_charter
 
 NO_CHARTER = Reason(
     "charter.unreadable_document",
     "The proposed document is no charter, or has mistakes.",
-    "Check it with `glasshouse charter validate`, then propose it again.",
+    "Check it with `glasshouse charter check FILE`, then propose it again.",
 )
 OTHER_DOCUMENT = Reason(
     "charter.other_document",
@@ -38,10 +39,15 @@ OTHER_PREDECESSOR = Reason(
     "This proposal does not replace the charter that is in force now.",
     "Compare it with the charter in force (`glasshouse charter diff`), then propose it again.",
 )
+DROPS_PARTICIPANT = Reason(
+    "charter.drops_participant",
+    "This text no longer names {participants}, who takes part: nobody is put out by a text it never signed.",
+    "Name it as before. Who is to go leaves, or is removed by a decision; the next version goes without.",
+)
 PURPOSE_NOT_APPROVED = Reason(
     "charter.purpose_not_approved",
-    "The review body has not approved the new purpose {purpose}.",
-    "Ask for a decision on it first: `glasshouse ask purpose {purpose}`.",
+    "Nobody has approved the purpose {purpose} in the words of this text.",
+    "Ask for a decision on exactly these words first: `glasshouse decision open purpose {purpose}`.",
 )
 NOT_A_STEWARD = Reason(
     "charter.not_its_steward",
@@ -70,10 +76,31 @@ def require_proposable(state: State, event: Event, payload: CharterProposed) -> 
         raise PolicyDeniedError(NOT_NEWER, version=charter.version, active=active.version)
     if payload.supersedes != (active.digest if active is not None else None):
         raise PolicyDeniedError(OTHER_PREDECESSOR)
-    if active is not None and active.review_body is not None:
-        for purpose in sorted({each.id for each in charter.purposes} - {each.id for each in active.purposes}):
-            if not state.rows(g.decisions, matter="purpose", about=purpose, status="approved"):
-                raise PolicyDeniedError(PURPOSE_NOT_APPROVED, purpose=purpose)
+    if active is not None:
+        _require_nobody_dropped(state, active, charter)
+        _require_purposes_approved(state, active, charter)
+
+
+def _require_nobody_dropped(state: State, active: Charter, charter: Charter) -> None:
+    named = {each.id for each in charter.participants}
+    dropped = [each for each in taking_part(state, active) if each not in named]
+    if dropped:
+        raise PolicyDeniedError(DROPS_PARTICIPANT, participants=", ".join(dropped))
+
+
+def _require_purposes_approved(state: State, active: Charter, charter: Charter) -> None:
+    """With a review body, a purpose is new when its words are: what was approved is what is proposed."""
+    if active.review_body is None:
+        return
+    agreed = {(each.id, each.title, each.description) for each in active.purposes}
+    approved = {
+        (row.about, content.title, content.description)
+        for row in state.rows(g.decisions, matter="purpose", status="approved")
+        if isinstance(content := read_content(row), Purpose)
+    }
+    for each in charter.purposes:
+        if (each.id, each.title, each.description) not in agreed | approved:
+            raise PolicyDeniedError(PURPOSE_NOT_APPROVED, purpose=each.id)
 
 
 def require_signable(state: State, event: Event, payload: CharterSigned) -> None:

@@ -101,7 +101,7 @@ def steward_roster(state: State, charter: Charter) -> dict[str, str]:
 
 
 def _activations(state: State) -> Iterator[Effect]:
-    """A proposal that replaces the charter in force, and that all it names signed, seeing the same keys.
+    """A proposal that replaces the charter in force, and that all whom either names signed.
 
     At most one; where several are complete, the one that was proposed first.
     """
@@ -117,14 +117,25 @@ def _activations(state: State) -> Iterator[Effect]:
 
 
 def is_signed_by_all(state: State, proposal: Row[Any]) -> bool:
+    """Whether all whom the new text names, and all who take part now, signed it seeing the same keys.
+
+    A text that leaves somebody out counts only once that participant has left or was removed; one that is
+    suspended takes part, and has to be reinstated, or removed, before.
+    """
     charter = read_charter(proposal.document)
     roster = steward_roster(state, charter)
     signed = {
         row.participant: json.loads(row.stewards)
         for row in state.rows(g.charter_signatures, digest=proposal.digest)
     }
-    wanted = [each.id for each in charter.participants if state.participant_status(each.id) not in _GONE]
+    wanted = {*taking_part(state, charter), *taking_part(state, state.charter)}
     return bool(wanted) and all(signed.get(each) == roster for each in wanted)
+
+
+def taking_part(state: State, charter: Charter | None) -> tuple[str, ...]:
+    """Participants of this charter that have neither left nor been removed."""
+    named = charter.participants if charter is not None else ()
+    return tuple(each.id for each in named if state.participant_status(each.id) not in _GONE)
 
 
 def _conclusions(state: State) -> Iterator[Effect]:

@@ -148,11 +148,6 @@ def _is_code(login: Login, code: str, moment: int) -> bool:
     return True
 
 
-def code_at(login: Login, at: datetime) -> str:
-    """The code an authenticator shows at this moment."""
-    return _totp(login).generate(int(at.timestamp())).decode()
-
-
 @cache
 def _decoy() -> str:
     """Checked in place of a login that is not there; made of nothing anybody knows."""

@@ -89,6 +89,16 @@ MEMBER_NOT_ACTIVE = Reason(
     "{inactive} is not an active member of {collaboration}.",
     "Have a steward of its organization enrol it, with a new key.",
 )
+LENT_ROLE = Reason(
+    "policy.lent_role",
+    "{member} holds {lent} for an emergency only; that is not enough to {does}.",
+    "Have a member do it to whom the charter gives such a role to last.",
+)
+EMERGENCY_NOT_REVIEWED = Reason(
+    "policy.emergency_not_reviewed",
+    "A role that {member} lent before has ended, and its review is overdue.",
+    "Have somebody else attest it (`glasshouse review list` shows it), then lend again.",
+)
 FROZEN = Reason(
     "policy.frozen",
     "{collaboration} is frozen: nothing is contributed, asked or opened.",
@@ -154,6 +164,11 @@ RECALLED = Reason(
     "{subject} was recalled by a decision.",
     "It stays closed; ask the question again.",
 )
+REVOKED = Reason(
+    "policy.revoked",
+    "The decision on a dispute took away the use of {revoked}.",
+    "Only a new version of the charter, which all sign, gives it back.",
+)
 EXPIRED = Reason(
     "policy.expired",
     "{subject} could be opened until {until}.",
@@ -191,6 +206,8 @@ _IN_ORDER = (
     NOT_A_PARTY,
     PARTICIPANT_NOT_ACTIVE,
     MEMBER_NOT_ACTIVE,
+    LENT_ROLE,
+    EMERGENCY_NOT_REVIEWED,
     FROZEN,
     NOT_IN_EFFECT,
     DECIDED,
@@ -204,6 +221,7 @@ _IN_ORDER = (
     PURPOSE_NOT_PERMITTED,
     NOT_A_RECEIVER,
     RECALLED,
+    REVOKED,
     EXPIRED,
     DISPUTED,
     NOT_ATTESTED,

@@ -49,10 +49,20 @@ def thaws(state: State) -> Iterator[Effect]:
 
 
 def memberships(state: State) -> Iterator[Effect]:
-    """Suspended, invited again, or removed."""
-    for decision in _approved(state, "membership"):
-        content = read_content(decision)
-        if isinstance(content, Membership) and _open_to(state, decision.about, content.step, decision.seq):
+    """Suspended, invited again, or removed. Of several ways to come back the last that was decided counts."""
+    decided = [(each, read_content(each)) for each in _approved(state, "membership")]
+    back = [
+        (each.seq, each.about)
+        for each, said in decided
+        if isinstance(said, Membership) and said.step == "reinstate"
+    ]
+    for decision, content in decided:
+        if not isinstance(content, Membership):
+            continue
+        newer = any(seq > decision.seq and about == decision.about for seq, about in back)
+        if content.step == "reinstate" and newer:
+            continue
+        if _open_to(state, decision.about, content.step, decision.seq):
             payload = _MEMBERSHIP[content.step](participant=decision.about, decision=decision.decision)
             yield decision.about, payload, "Those who may decide on membership agreed to."
 

@@ -111,7 +111,7 @@ def electorate(state: State, decision: Row[Any]) -> Electorate:
         owners = (
             {charter.dataset(each).participant for each in datasets} if right.rule == "affected" else set()
         )
-        parties, speakers = _parties(circle, {*right.deciders, *owners})
+        parties, speakers = _parties(circle, set(right.deciders), owners)
         affected = tuple(party for party in parties if party in owners)
     asks_ethics = any(
         each.classification in right.ethics_for for name in datasets for each in charter.dataset(name).fields
@@ -184,15 +184,18 @@ def _panel(panel: Panel | None, circle: _Circle) -> tuple[str, ...]:
     return tuple(member for member in sorted(panel.members) if circle.admits(member))
 
 
-def _parties(circle: _Circle, deciders: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _parties(
+    circle: _Circle, deciders: set[str], owners: set[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The participants whose voice counts, and the members who speak for them.
 
     A participant drops out, and blocks nothing, when it is not active, when the question is its own case or
     for its sole benefit, or when its only voter is the asker. One that merely has nobody to speak for it
-    today stays: others must not decide in its absence.
+    today stays: others must not decide in its absence. So does an owner of data that is read, whatever its
+    status: it is silent while it is suspended, and nobody agrees for it meanwhile.
     """
     state = circle.state
-    active = {each for each in deciders if state.participant_status(each) == "active"}
+    active = {each for each in deciders | owners if state.participant_status(each) == "active"}
     candidates = {
         row.member
         for role in sorted(VOTING_ROLES)
@@ -204,4 +207,4 @@ def _parties(circle: _Circle, deciders: set[str]) -> tuple[tuple[str, ...], tupl
     asking = participant_of(circle.asker)
     if asking not in map(participant_of, speakers) and circle.holds(circle.asker, VOTING_ROLES):
         mute.add(asking)
-    return tuple(sorted(active - mute)), speakers
+    return tuple(sorted((active | owners) - mute)), speakers

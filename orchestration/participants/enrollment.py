@@ -26,7 +26,7 @@ from orchestration.audit.governance_events import (
 )
 from orchestration.audit.vocabulary import Document, Name, Payload
 from orchestration.digests import canonical_json
-from orchestration.errors import IntegrityError, Reason
+from orchestration.errors import ConfigError, IntegrityError, Reason
 from orchestration.participants.state import participant_of
 from orchestration.signing import SigningKey
 
@@ -72,11 +72,11 @@ def write_public_file(path: Path, file: PublicFile) -> None:
 
 
 def read_public_file(path: Path) -> PublicFile:
-    """Raises: IntegrityError (`key.public_unreadable`), also when its proof does not hold."""
+    """Raises: ConfigError (`key.public_unreadable`); IntegrityError with it when the proof does not hold."""
     try:
         file = PublicFile.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise IntegrityError(UNREADABLE_FILE) from error
+        raise ConfigError(UNREADABLE_FILE) from error
     if not is_proven(file.proof, file.public_key, file.collaboration, file.member):
         raise IntegrityError(UNREADABLE_FILE)
     return file

@@ -45,8 +45,13 @@ def explain(state: State, question: Question, case: Case, codes: Iterable[str], 
     """Why a case is denied, and the smallest change that would pass."""
     reason = _reason(state, question, case, set(codes), ask)
     found = smallest_change(state, question, case, ask)
-    next_step = " And ".join(change.says for change in found)
+    next_step = " And ".join(_within(change.says, place) for place, change in enumerate(found))
     return Denial(reason, wording.words(state, question, case, reason.code), next_step)
+
+
+def _within(sentence: str, place: int) -> str:
+    """A sentence as it stands after "And"; names of members begin small anyway."""
+    return sentence if place == 0 else sentence[:1].lower() + sentence[1:]
 
 
 def smallest_change(state: State, question: Question, case: Case, ask: Ask) -> tuple[Change, ...]:
@@ -68,7 +73,9 @@ def _reason(state: State, question: Question, case: Case, codes: set[str], ask: 
             return reason
     if codes:
         return denials.DENIED
-    held = case.of(case.member)["roles"]
+    held, lent = case.of(case.member)["roles"], case.of(case.member)["lent"]
+    if lent and ask(case.but(case.member, roles=held | lent)).allowed:
+        return denials.LENT_ROLE
     lapsed = {grant.role for grant in changes.lapsed(state, question.member)}
     if lapsed and ask(case.but(case.member, roles=held | lapsed)).allowed:
         return denials.GRANT_EXPIRED

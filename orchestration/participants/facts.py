@@ -26,6 +26,7 @@ DISPUTABLE = ("request", "release", "dataset", "participant")
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _TERMS_ASKED = ("submit_request", "open_insight")
+_WHILE_SUSPENDED = ("leave", "revoke_key")  # in the words of the policies: nobody is held by being suspended
 _DISPUTES_STOP = ("contribute", "submit_request", "open_insight")
 
 
@@ -68,7 +69,9 @@ class _Builder:
         self.state = state
         self.question = question
         self.entities: dict[Ref, Mapping[str, Any]] = {}
-        self.disputed = self._disputed() if question.action in _DISPUTES_STOP else frozenset()
+        stops = question.action in _DISPUTES_STOP
+        self.disputed = self._disputed() if stops else frozenset()
+        self.revoked = state.revoked if stops else frozenset()
 
     def _disputed(self) -> frozenset[tuple[str, str]]:
         rows = self.state.rows(g.disputes, status="raised")
@@ -90,6 +93,8 @@ class _Builder:
         roles = facts.get("roles") or ([facts["role"]] if facts.get("role") else None)
         if isinstance(roles, Iterable):
             context["roles"] = frozenset(str(role) for role in roles)
+        if isinstance(keep := facts.get("keep"), bool):
+            context["keep"] = keep
         if isinstance(until := facts.get("expires_at"), datetime):
             context["expires"] = until
         return context
@@ -121,8 +126,10 @@ class _Builder:
         if ref in self.entities:
             return ref
         status = self.state.participant_status(participant) or "unknown"
-        disputed = ("participant", participant) in self.disputed
-        return self._put(*ref, {"status": status, "disputed": disputed})
+        mine = ("participant", participant)
+        return self._put(
+            *ref, {"status": status, "disputed": mine in self.disputed, "revoked": mine in self.revoked}
+        )
 
     def member(self, member: str) -> Ref:
         ref = Ref("Member", member)
@@ -130,16 +137,30 @@ class _Builder:
             return ref
         status = self.state.member_status(member) or "unknown"
         home = self.participant(participant_of(member))
-        speaks = status == self.entities[home]["status"] == "active"
+        present = self.entities[home]["status"]
+        takes_part = status == present == "active"
+        may_go = status == "active" and present == "suspended" and self.question.action in _WHILE_SUSPENDED
         return self._put(
             *ref,
             {
                 "participant": home,
                 "status": status,
-                "roles": self.state.held(member) if speaks else frozenset(),
+                "roles": self.state.held(member, emergency=False) if takes_part or may_go else frozenset(),
+                "lent": self.state.lent(member) if takes_part else frozenset(),
+                "lentBefore": self.question.action == "open_emergency" and self._has_lent(member),
                 "named": self.state.given(member),
                 "acknowledged": self._acknowledged(member),
             },
+        )
+
+    def _has_lent(self, member: str) -> bool:
+        """Whether the review of a role that this member lent is overdue."""
+        return any(
+            lent is not None and lent.lender == member
+            for review in self.state.rows(g.reviews, kind="emergency", status="open")
+            if moment(review.due) <= self.state.at
+            for asked in self.state.rows(g.attestations, review=review.review)
+            for lent in [self.state.grant(asked.grant)]
         )
 
     def _acknowledged(self, member: str) -> bool:
@@ -202,7 +223,8 @@ class _Builder:
     def _grant(self, name: str) -> Ref:
         grant = self.state.grant(name)
         if grant is None:
-            raise UnknownSubject("grant")
+            raise UnknownSubject("grant", [each.id for each in self.state.grants()])
+        asked = self.state.rows(g.attestations, review=str(self.question.facts.get("review")), grant=name)
         return self._put(
             "Grant",
             name,
@@ -211,6 +233,8 @@ class _Builder:
                 "participant": self.participant(participant_of(grant.member)),
                 "role": grant.role,
                 "emergency": grant.emergency,
+                "lender": frozenset({Ref("Member", grant.lender)} if grant.lender is not None else ()),
+                "attested": any(row.keep is not None for row in asked),
                 "named": grant.role in self.state.given(grant.member),
             },
         )
@@ -267,6 +291,7 @@ class _Builder:
                 "attested": not dataset.onboarding
                 or (attested is not None and self.state.at < moment(attested.expires_at)),
                 "disputed": ("dataset", name) in self.disputed,
+                "revoked": ("dataset", name) in self.revoked,
             },
         )
 
@@ -293,6 +318,7 @@ class _Builder:
                 "agreed": agreed is not None
                 and all(name not in e.templates for e in charter.prohibited_uses),
                 "disputed": any(("dataset", each) in self.disputed for each in names),
+                "revoked": any(("dataset", each) in self.revoked for each in names),
             },
         )
 
@@ -311,6 +337,7 @@ class _Builder:
                 "expires": moment(row.expires_at),
                 "recalled": row.recalled,
                 "disputed": bool({("release", name), ("request", row.request)} & self.disputed),
+                "revoked": bool({("release", name), ("request", row.request)} & self.revoked),
             },
         )
 

@@ -1,27 +1,37 @@
 """The one door into the log: whether an event may be recorded at all.
 
-Belongs here: asking every rule, in order: signature, lifecycle, permission, content; and for what follows
-from acts, whether it follows. Must not be here: the rules themselves. The event's time is the only clock, so
-replaying the log makes the very same decisions, and a doctored log is refused where it is wrong.
+Belongs here: asking every rule, in order. Of acts: signature, lifecycle, permission, content; of what follows
+from acts: whether it follows; of what the house does with data: whether agreed, asked and approved is just
+that. Must not be here: the rules themselves. The event's time is the only clock, so replaying the log makes
+the very same decisions, and a doctored log is refused where it is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from orchestration.audit import governance_events as e
 from orchestration.audit import governance_tables as g
-from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.projections import ALREADY_RECORDED, AlreadyRecordedError
 from orchestration.audit.stage_events import OutputAccessed, RequestDecided, RequestSubmitted
-from orchestration.audit.vocabulary import Consequence, Signed
+from orchestration.audit.statement import statement_id
+from orchestration.audit.vocabulary import Consequence, Handover, Payload, Signed
 from orchestration.errors import PolicyDeniedError, Reason
-from orchestration.participants import consequences, lifecycle, policy
-from orchestration.participants.act_rules import require_content, require_undecided
+from orchestration.participants import (
+    consequences,
+    destruction,
+    emergencies,
+    house_events,
+    lifecycle,
+    policy,
+    verdict,
+)
+from orchestration.participants.act_rules import require_content, require_first_evidence, require_undecided
+from orchestration.participants.handovers import require_handover
 from orchestration.participants.lifecycle import UNKNOWN, Kind
 from orchestration.participants.question import question_of
 from orchestration.participants.state import State, participant_of
@@ -36,11 +46,6 @@ NO_PARTY = Reason(
     "participant.not_a_party",
     "The charter in force does not name {participant}; until one does, it only joins and signs.",
     "Have every participant sign the charter that names {participant}.",
-)
-NOT_TO_DESTROY = Reason(
-    "destruction.not_due",
-    "Nothing that was signed or decided calls for destroying this data.",
-    "Data goes when its owner leaves or is removed, by a decision, or when the collaboration closes.",
 )
 
 # What a member of an organization does that the charter in force does not name (yet).
@@ -63,33 +68,51 @@ _JOINING = (
 def admit(connection: Connection, event: Event) -> None:
     """Refuse an event that may not be recorded as things are; called before it changes anything.
 
-    Raises: PolicyDeniedError, IntegrityError or CharterError with the reason of the rule that refuses;
-    AlreadyRecordedError for a consequence that is recorded already.
+    Raises: PolicyDeniedError, IntegrityError, CharterError, ConfigError, ReceiptError or ContributionError
+    with the reason of the rule that refuses; AlreadyRecordedError for a consequence that is recorded already.
     """
     state = State(connection, event.collaboration, event.time)
     payload = event.payload
+    emergencies.require_act(state, event)
     if _needs_signature(state, event):
         require_signature(state, event)
+    house_events.require_own_name(event)
     if isinstance(payload, Signed | e.CharterProposed):
         _require_legal_steps(state, event)
         _require_party(state, event)
         _require_permission(state, event)
         require_content(state, event)
+        _require_complete(state, event)
+        _require_told(state, event)
     elif isinstance(payload, Consequence):
         _require_legal_steps(state, event)
         if not _follows(state, event):
             raise PolicyDeniedError(NOT_DUE, type=event.type)
-    elif isinstance(payload, e.DataDestroyed) and not _is_to_go(state, event, payload):
-        raise PolicyDeniedError(NOT_TO_DESTROY)
+    elif isinstance(payload, Handover):
+        require_handover(state, event, payload)
+    elif type(payload) in _OF_THE_HOUSE:
+        _OF_THE_HOUSE[type(payload)](state, event, payload)
 
 
-def emergency_grant_used(state: State, event: Event) -> str | None:
-    """The emergency grant without which this act would be refused; its use is recorded with the act."""
-    try:
-        grant = policy.emergency_grant(state, question_of(event))
-    except ValueError:  # asks for nothing
-        return None
-    return grant.id if grant is not None else None
+# What the house records on its own, and has to have a reason for. Of the rest, refusals and failures, it is
+# enough that the house says so: they open nothing.
+_OF_THE_HOUSE: Mapping[type[Payload], Callable[[State, Event, Any], None]] = {
+    e.DataDestroyed: destruction.require_due,
+    e.DisputeDocumented: require_first_evidence,
+    e.EmergencyUsed: emergencies.require_founded,
+}
+
+
+def _require_complete(state: State, event: Event) -> None:
+    if isinstance(event.payload, RequestSubmitted) and state.charter is not None:
+        verdict.require_complete(state, state.charter, event.subject, event.payload)
+
+
+def _require_told(state: State, event: Event) -> None:
+    """What a lent role alone allows is logged twice, or not at all."""
+    grant = emergencies.grant_used(state, event)
+    if grant is not None:
+        emergencies.require_told(state, grant.id, event.actor, statement_id(event))
 
 
 def _needs_signature(state: State, event: Event) -> bool:
@@ -101,7 +124,7 @@ def _needs_signature(state: State, event: Event) -> bool:
 
 def _require_permission(state: State, event: Event) -> None:
     if isinstance(event.payload, e.LoginChanged) or event.signature is None:
-        return  # everybody arranges the own login; a first charter may be put on the table by anybody
+        return  # everybody arranges the own login; a first charter is put on the table by the house
     policy.decide(state, question_of(event)).require()
 
 
@@ -208,29 +231,6 @@ def _status(row: Row[Any] | None) -> str:
 
 
 def _follows(state: State, event: Event) -> bool:
-    payload = event.payload
-    if not isinstance(payload, RequestDecided):
-        return consequences.is_due(state, event)
-    request = state.request(event.subject)
-    if request is None or not payload.allowed:
-        return request is not None
-    if request.approval is None:
-        return True
-    decision = state.decision(event.subject)
-    return decision is not None and (decision.matter, decision.about, decision.status) == (
-        "request",
-        event.subject,
-        "approved",
-    )
-
-
-def _is_to_go(state: State, event: Event, payload: e.DataDestroyed) -> bool:
-    """Whether the participant is gone and the data its own, or a decision wants it gone."""
-    if payload.rule == "closed":
-        return state.phase == "closed" or bool(consequences.closing_due(state))
-    rows = [state.rows(t.contributions, contribution=each) for each in payload.contributions]
-    if any(row.participant != event.subject for found in rows for row in found):
-        return False
-    if payload.rule == "remedy":
-        return bool(state.rows(g.disputes, remedy="delete", status="upheld"))
-    return state.participant_status(event.subject) == payload.rule
+    if isinstance(event.payload, RequestDecided):
+        return verdict.is_due(state, event)
+    return consequences.is_due(state, event)

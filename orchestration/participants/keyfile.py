@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestration.errors import ConfigError, IntegrityError, Reason
+from orchestration.errors import ConfigError, Reason
 from orchestration.signing import SigningKey
 
 EXISTS = Reason(
@@ -42,13 +42,13 @@ def create(path: Path, passphrase: bytes | None) -> SigningKey:
 
 
 def load(path: Path, passphrase: bytes | None) -> SigningKey:
-    """Raises: ConfigError (`key.wrong_passphrase`), IntegrityError (`key.unreadable`)."""
+    """Raises: ConfigError (`key.wrong_passphrase`, `key.unreadable`)."""
     try:
         encrypted = path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
         return SigningKey.load(path, passphrase if encrypted else None)
     except TypeError:  # encrypted, and no passphrase was given
         raise ConfigError(WRONG_PASSPHRASE) from None
     except ValueError:
-        raise (ConfigError(WRONG_PASSPHRASE) if encrypted else IntegrityError(UNREADABLE)) from None
+        raise ConfigError(WRONG_PASSPHRASE if encrypted else UNREADABLE) from None
     except OSError:
-        raise IntegrityError(UNREADABLE) from None
+        raise ConfigError(UNREADABLE) from None

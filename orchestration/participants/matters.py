@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from sqlalchemy import Row
 
 from orchestration.audit import governance_tables as g
@@ -27,9 +27,20 @@ STEPS: dict[str, tuple[str, ...]] = {
 
 
 class Membership(Document):
-    """`about` is the participant."""
+    """`about` is the participant.
+
+    `key_id`: who is reinstated comes back with this key, which the voters compared with its holder. Without
+    one it comes back with the key it had, so a decision without one is of no use where that key is lost.
+    """
 
     step: Step
+    key_id: Name | None = None
+
+    @model_validator(mode="after")
+    def _only_who_comes_back_brings_a_key(self) -> Membership:
+        if self.key_id is not None and self.step != "reinstate":
+            raise ValueError("only who is reinstated comes back with a key")
+        return self
 
 
 class Deviation(Document):
@@ -72,6 +83,17 @@ def content_of(matter: str, content: dict[str, Any]) -> Document | None:
 def read_content(decision: Row[Any]) -> Document | None:
     """The content of a decision in the log."""
     return content_of(decision.matter, json.loads(decision.content))
+
+
+def reinstating_key(state: State, participant: str) -> str | None:
+    """The key with which a participant is to come back, if the decision that reinstated it names one."""
+    invited = next(iter(state.rows(g.participants, participant=participant)), None)
+    found: tuple[int, str | None] = (0, None)
+    for row in state.rows(g.decisions, matter="membership", about=participant, status="approved"):
+        content = read_content(row)
+        if isinstance(content, Membership) and content.step == "reinstate" and invited is not None:
+            found = max(found, (row.seq, content.key_id)) if row.seq < invited.seq else found
+    return found[1]
 
 
 def moot(state: State, decision: Row[Any]) -> str | None:

@@ -108,11 +108,11 @@ def emergency_grant(state: State, question: Question) -> Grant | None:
         case = case_of(state, question)
     except UnknownSubject:
         return None
-    lasting = case.but(case.member, roles=state.roles(question.member, emergency=False))
-    if ask(lasting).allowed:
+    if not case.of(case.member)["lent"] or ask(case.but(case.member, lent=frozenset())).allowed:
         return None
-    held = lasting.of(case.member)["roles"]
-    return next((each for each in lent if ask(case.but(case.member, roles=held | {each.role})).allowed), None)
+    return next(
+        (each for each in lent if ask(case.but(case.member, lent=frozenset({each.role}))).allowed), None
+    )
 
 
 def ask(case: Case) -> Answer:

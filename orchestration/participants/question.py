@@ -86,8 +86,8 @@ def _of_decisions_and_data(event: Event) -> Asked | None:
             return "freeze", event.collaboration, {}
         case g.DisputeRaised(about_kind=kind, about=about):
             return "raise_dispute", about, {"kind": kind}
-        case g.ReviewAttested(grant=grant):
-            return "attest_review", grant, {"review": event.subject}
+        case g.ReviewAttested(grant=grant, keep=keep):
+            return "attest_review", grant, {"review": event.subject, "keep": keep}
         case g.DatasetAttested(dataset=dataset):
             return "attest_dataset", dataset, {}
         case RequestSubmitted(template=template, purpose=purpose, datasets=datasets):

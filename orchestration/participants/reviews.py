@@ -53,13 +53,16 @@ def openings(state: State) -> Iterator[Effect]:
 
 
 def closings(state: State) -> Iterator[Effect]:
-    """A review ends when everything is attested, or when its time is over."""
+    """A review ends when everything is attested, or when its time is over.
+
+    That of an emergency waits until somebody looked: who lent the role lends no other meanwhile.
+    """
     for review in state.rows(g.reviews, status="open"):
         asked = state.rows(g.attestations, review=review.review)
-        if state.at >= moment(review.due):
-            why = "Its time is over."
-        elif all(row.keep is not None for row in asked):
+        if all(row.keep is not None for row in asked):
             why = "Every grant was attested."
+        elif state.at >= moment(review.due) and review.kind != "emergency":
+            why = "Its time is over."
         else:
             continue
         yield review.review, ReviewClosed(lapsed=_lapsed(state, review, asked)), why

@@ -31,10 +31,22 @@ NO_PARTICIPANT = Reason(
     "{participant} takes no part in {collaboration} at present ({status}).",
     "It goes on once the participant has accepted, or is reinstated.",
 )
+CHANGED_SINCE = Reason(
+    "charter.changed_since",
+    "The charter of {collaboration} was amended since this {what} was started.",
+    "Start it again: deliver, or submit the request anew, under the charter now active.",
+)
 DISPUTED = Reason(
     "dispute.pending",
     "The {kind} {subject} is under dispute.",
     "Wait for the decision of dispute {dispute}.",
+)
+
+
+REVOKED = Reason(
+    "dispute.use_revoked",
+    "By the decision on a dispute the {kind} {subject} is used no more.",
+    "Only a new version of the charter, which all sign, gives it back.",
 )
 
 
@@ -75,3 +87,5 @@ def require_running(
         disputes = state.open_disputes(kind, subject)
         if disputes:
             raise PolicyDeniedError(DISPUTED, kind=kind, subject=subject, dispute=disputes[0].dispute)
+        if (kind, subject) in state.revoked:
+            raise PolicyDeniedError(REVOKED, kind=kind, subject=subject)

@@ -33,6 +33,7 @@ class Grant:
     expires_at: datetime
     revoked: bool
     emergency: bool
+    lender: str | None = None
 
     def in_force(self, at: datetime) -> bool:
         return not self.revoked and self.not_before <= at < self.expires_at
@@ -94,6 +95,16 @@ class State:
         """The charter whose rules apply: the active one, or before there is one the proposal."""
         return self.charter or self.proposal
 
+    @cached_property
+    def revoked(self) -> frozenset[tuple[str, str]]:
+        """What may not be used any more by the remedy of a dispute: (kind, id).
+
+        All may agree otherwise: a version of the charter that came into force later gives it back.
+        """
+        since = max((row.seq for row in self._rows(g.charters, status="active")), default=0)
+        disputes = self._rows(g.disputes, status="upheld", remedy="revoke")
+        return frozenset((row.about_kind, row.about) for row in disputes if row.seq > since)
+
     # --- who
 
     def participant_status(self, participant: str) -> str | None:
@@ -143,6 +154,12 @@ class State:
             grant.role  # type: ignore[misc]  # the guard lets only roles of the charter's vocabulary in
             for grant in self.grants(member)
             if grant.in_force(self.at) and (emergency if grant.emergency else grant.role in given)
+        )
+
+    def lent(self, member: str) -> frozenset[str]:
+        """Roles in force for hours only, whether or not member and participant are active."""
+        return frozenset(
+            grant.role for grant in self.grants(member) if grant.emergency and grant.in_force(self.at)
         )
 
     def given(self, member: str) -> frozenset[Role]:
@@ -256,4 +273,5 @@ def _grant(row: Row[Any]) -> Grant:
         moment(row.expires_at),
         row.revoked,
         row.emergency,
+        row.lender,
     )

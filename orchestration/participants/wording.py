@@ -23,7 +23,7 @@ from orchestration.participants.state import State, participant_of
 _STAKES = {
     "vote": ("asked this question", "approve it"),
     "open_emergency": ("would give the access to itself", "open it"),
-    "attest_review": ("holds this role", "attest it"),
+    "attest_review": ("holds this role, or lent it,", "attest it"),
 }
 
 
@@ -40,6 +40,7 @@ def words(state: State, question: Question, case: Case, code: str) -> Mapping[st
         "subject": case.subject.id,
         "subject_status": subject.get("status", "unknown"),
         "roles": _list(member["roles"]),
+        "lent": _list(member["lent"]),
         "does": ACTIONS[question.action].says,
         "owner": _owner(case),
         "role": _list(case.context.get("roles") or [subject.get("role", "")]),
@@ -54,6 +55,8 @@ def words(state: State, question: Question, case: Case, code: str) -> Mapping[st
         facts["lapsed"] = _list(each.role for each in lapsed(state, question.member))
     elif code == "policy.disputed":
         facts["disputed"] = _list(row.about for row in state.rows(g.disputes, status="raised"))
+    elif code == "policy.revoked":
+        facts["revoked"] = _list(about for _, about in state.revoked)
     return facts | _of_subject(case, subject) | _of_charter(state.agreement, case)
 
 
@@ -91,7 +94,8 @@ def _owner(case: Case) -> str:
 
 def _others(case: Case) -> str:
     if case.action != "vote":
-        return f"another member of {participant_of(case.subject.id)}"
+        grant = case.action == "attest_review"
+        return f"another member of {_owner(case) if grant else participant_of(case.subject.id)}"
     voters = sorted(each.id for each in case.of(case.subject)["voters"] if each != case.member)
     if not voters:
         return "nobody today"

@@ -43,13 +43,15 @@ from orchestration.portal import (
     published_log,
     texts,
 )
-from orchestration.portal.entrance import Door, Entrance
+from orchestration.portal.entrance import BAD_ENTRY, Door, Entrance
 from orchestration.portal.exports import csv_response, json_response
+from orchestration.portal.governance import Governance
 from orchestration.portal.guard import Guard
 from orchestration.portal.health import Verifier, head
 from orchestration.portal.overview import Overview
+from orchestration.portal.records import read_lineage
 from orchestration.portal.sessions import Sessions
-from orchestration.portal.sight import Sight
+from orchestration.portal.sight import Seen, Sight
 from orchestration.stages.login import Viewer
 
 NO_SUCH_PAGE = Reason(
@@ -64,11 +66,15 @@ BAD_NUMBER = Reason(
 )
 
 
-def create_app(house: House, sessions: Sessions | None = None) -> ASGIApp:
-    """The read-only portal over an opened house, as an ASGI application."""
+def create_app(house: House, sessions: Sessions | None = None, url: str | None = None) -> ASGIApp:
+    """The read-only portal over an opened house, as an ASGI application.
+
+    Args:
+        url: where browsers find it besides this machine; see `Settings.portal_url`.
+    """
     portal = _Portal(house)
     signed_in = sessions or Sessions()
-    door = Door(house, signed_in)
+    door = Door(house, signed_in, url)
     routes = [
         Route("/login", portal.sign_in, methods=["GET"]),
         Route("/login", door.sign_in, methods=["POST"]),
@@ -96,7 +102,7 @@ def create_app(house: House, sessions: Sessions | None = None) -> ASGIApp:
         Exception: portal.refused,
     }
     entrance = Middleware(Entrance, house=house, sessions=signed_in)
-    return Guard(Starlette(routes=routes, middleware=[entrance], exception_handlers=handlers))
+    return Guard(Starlette(routes=routes, middleware=[entrance], exception_handlers=handlers), url)
 
 
 class _Portal:
@@ -125,12 +131,13 @@ class _Portal:
             charter=charter,
             view=self._overview(request),
             health=self._verifier.outcome(),
+            is_whole=self._seen(request).is_whole,
             json="/overview.json",
             csv="/overview.csv",
         )
 
     def overview_json(self, request: Request) -> Response:
-        found = self._overview(request)
+        found, whole = self._overview(request), self._seen(request).is_whole
         health = self._verifier.outcome()
         verification = health.verification
         return json_response(
@@ -142,7 +149,8 @@ class _Portal:
                     "sealed": verification.sealed,
                     "ok": verification.ok,
                     "counts": [asdict(count) for count in verification.counts],
-                    "problems": [asdict(problem) for problem in verification.problems],
+                    "problems": len(verification.problems),
+                    "found": [asdict(problem) for problem in verification.problems] if whole else [],
                 },
             }
         )
@@ -152,34 +160,33 @@ class _Portal:
         return csv_response(overview.CSV_COLUMNS, overview.rows(found), "stages.csv")
 
     def _overview(self, request: Request) -> Overview:
-        viewer = _viewer(request)
-        found = overview.overview(self._house, self._charter(request))
-        if viewer.sees_everything:
-            return found
-        return overview.narrowed(found, viewer.participant, self._sight.of(viewer).numbers)
+        seen = self._seen(request).numbers
+        return overview.overview(self._house, self._charter(request), _viewer(request), seen)
 
     # --- governance
 
     def governance(self, request: Request) -> Response:
-        charter = self._charter(request)
         return self._page(
             request,
             "governance.html",
-            charter=charter,
-            view=governance.read_governance(self._house, charter),
+            view=self._governance(request),
             json="/governance.json",
             csv=None,
         )
 
     def governance_json(self, request: Request) -> Response:
-        return json_response(asdict(governance.read_governance(self._house, self._charter(request))))
+        return json_response(asdict(self._governance(request)))
+
+    def _governance(self, request: Request) -> Governance:
+        seen = self._seen(request).numbers
+        return governance.read_governance(self._house, self._charter(request), seen)
 
     # --- lineage
 
     def lineage(self, request: Request) -> Response:
         view, whole, shown = self._lineage(request)
-        made_from = lineage_view.parties(whole)
         charter = self._charter(request)
+        made_from = lineage_view.parties(whole, {each.id: each.participant for each in charter.datasets})
         order = [each.id for each in charter.participants]
         expanded = {table.id for table in shown.tables if view.level == "column" or table.name == view.table}
         names = [table.name for table in whole.tables]
@@ -218,16 +225,18 @@ class _Portal:
         return csv_response(lineage_view.CSV_COLUMNS, lineage_view.edge_rows(shown), "lineage.csv")
 
     def _lineage(self, request: Request) -> tuple[lineage_view.View, LineageGraph, LineageGraph]:
-        """(what the address asks for, the whole graph, the part of it)."""
-        view = lineage_view.read_view(request.query_params, [_viewer(request).collaboration])
-        whole = build_graph(self._house.log.lineage(), view.collaboration or None)
+        """(what the address asks for, the graph of everything the viewer sees, the part of it)."""
+        collaboration = _viewer(request).collaboration
+        view = lineage_view.read_view(request.query_params, [collaboration])
+        with self._house.log.read() as connection:
+            runs = read_lineage(connection, self._seen(request).numbers)
+        whole = build_graph(runs, collaboration)
         return view, whole, lineage_view.cut(whole, view)
 
     # --- log
 
     def log(self, request: Request) -> Response:
-        wanted = _filter(request)
-        seen = self._sight.of(_viewer(request))
+        wanted, seen = _filter(request), self._seen(request)
         page = journal.read_page(self._house.log, wanted, seen, _number(request, "before"))
         twin = texts.query(type=wanted.type, subject=wanted.subject)
         return self._page(
@@ -241,18 +250,18 @@ class _Portal:
         )
 
     def log_json(self, request: Request) -> Response:
-        seen = self._sight.of(_viewer(request))
+        seen = self._seen(request)
         found = journal.all_events(self._house.log, _filter(request), seen)
         return json_response([journal.document_of(each) for each in found])
 
     def log_csv(self, request: Request) -> Response:
-        seen = self._sight.of(_viewer(request))
+        seen = self._seen(request)
         found = journal.all_events(self._house.log, _filter(request), seen)
         return csv_response(journal.CSV_COLUMNS, map(journal.row_of, found), "log.csv")
 
     def event(self, request: Request) -> Response:
         logged = self._house.log.event(request.path_params["seq"])
-        shown = logged.seq in self._sight.of(_viewer(request)).numbers
+        shown = logged.seq in self._seen(request).numbers
         return self._page(
             request,
             "event.html" if shown else "withheld.html",
@@ -268,19 +277,21 @@ class _Portal:
     def event_json(self, request: Request) -> Response:
         logged = self._house.log.event(request.path_params["seq"])
         proof = journal.prove(self._house, logged)
-        if logged.seq not in self._sight.of(_viewer(request)).numbers:
+        if logged.seq not in self._seen(request).numbers:
             return json_response(journal.proof_document(journal.withheld(logged), proof))
         return json_response(journal.proof_document(logged, proof))
 
     # --- signing in
 
     def sign_in(self, request: Request) -> Response:
-        return self._sign_in_page(request.query_params.get("to", "/"))
+        used = public(PolicyDeniedError(BAD_ENTRY)) if request.query_params.get("entry") == "used" else None
+        return self._sign_in_page({"to": request.query_params.get("to", "/")}, used)
 
-    def _sign_in_page(self, to: str, error: PublicError | None = None) -> Response:
+    def _sign_in_page(self, form: dict[str, str], error: PublicError | None = None) -> Response:
+        """The form, filled again with what was sent, but for the secrets."""
         page = self._templates.get_template("login.html")
         html = page.render(
-            active=None, viewer=None, to=to, error=error, collaborations=list(self._house.charters)
+            active=None, viewer=None, form=form, error=error, several=len(self._house.charters) > 1
         )
         return HTMLResponse(html, 403 if error else 200)
 
@@ -289,8 +300,8 @@ class _Portal:
     def refused(self, request: Request, error: Exception) -> Response:
         """Any error as a page, or as JSON where JSON was asked for. Only public texts are shown."""
         shown = public(ConfigError(NO_SUCH_PAGE) if isinstance(error, HTTPException) else error)
-        if request.url.path.startswith(("/login", "/enter/")) and isinstance(error, PolicyDeniedError):
-            return self._sign_in_page("/", shown)
+        if request.url.path == "/login" and isinstance(error, PolicyDeniedError):
+            return self._sign_in_page(request.state.form, shown)
         status = 404 if isinstance(error, HTTPException | ConfigError) else 500
         status = 403 if isinstance(error, PolicyDeniedError) else status
         broken = isinstance(error, IntegrityError)
@@ -306,6 +317,10 @@ class _Portal:
     def _charter(self, request: Request) -> Charter:
         """The charter of the viewer's own collaboration."""
         return self._house.charter(_viewer(request).collaboration)
+
+    def _seen(self, request: Request) -> Seen:
+        """Which events the viewer sees: nothing on a page says more than these."""
+        return self._sight.of(_viewer(request))
 
     def _page(self, request: Request, template: str, **values: Any) -> Response:
         page = self._templates.get_template(template)

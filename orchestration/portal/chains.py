@@ -39,7 +39,7 @@ TITLES: dict[Stage, str] = {
     "protected": "Protected",
     "insight": "Insight",
 }
-_INTAKE: tuple[Stage, ...] = ("contribution", "deidentified", "gate", "room")
+INTAKE: tuple[Stage, ...] = ("contribution", "deidentified", "gate", "room")
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,14 @@ class Step:
 
 @dataclass(frozen=True)
 class DatasetChain:
+    """Without steps, and `deliveries` None, where only the dataset's owner sees how far it has come."""
+
     dataset: str
     title: str
     entity: str
     participant: str
     contribution: str | None
-    deliveries: int
+    deliveries: int | None
     steps: tuple[Step, ...]
 
 
@@ -82,6 +84,11 @@ class Cells:
 
 @dataclass(frozen=True)
 class RequestCard:
+    """A request that the viewer sees, or of one it does not see the release that it receives.
+
+    `openers`: the receivers of which somebody has opened it.
+    """
+
     request: str
     template: str
     parameters: dict[str, Any]
@@ -95,6 +102,8 @@ class RequestCard:
     receivers: tuple[str, ...] = ()
     expires_at: str | None = None
     opened: int = 0
+    openers: tuple[str, ...] = ()
+    recalled: bool = False
     code: str | None = None
     message: str | None = None
     next_step: str | None = None
@@ -103,12 +112,15 @@ class RequestCard:
 # --- from contribution to room
 
 
-def dataset_chain(records: Records, charter: Charter, dataset_id: str) -> DatasetChain:
-    """From the newest accepted contribution of a dataset to the room."""
+def dataset_chain(records: Records, charter: Charter, dataset_id: str, *, shown: bool) -> DatasetChain:
+    """From the newest accepted contribution of a dataset to the room; `shown` to its owner and auditors."""
     dataset = charter.dataset(dataset_id)
-    row = records.contributions.get(dataset_id)
-    if row is None:
-        steps = tuple(Step(stage, TITLES[stage], "waiting", "not yet") for stage in _INTAKE)
+    row = records.contributions.get(dataset_id) if shown else None
+    steps: tuple[Step, ...]
+    if not shown:
+        steps = ()
+    elif row is None:
+        steps = tuple(Step(stage, TITLES[stage], "waiting", "not yet") for stage in INTAKE)
     else:
         steps = (
             _contribution(records, row.contribution),
@@ -122,7 +134,7 @@ def dataset_chain(records: Records, charter: Charter, dataset_id: str) -> Datase
         entity=dataset.entity,
         participant=dataset.participant,
         contribution=row.contribution if row is not None else None,
-        deliveries=records.deliveries.get(dataset_id, 0),
+        deliveries=records.deliveries.get(dataset_id, 0) if shown else None,
         steps=steps,
     )
 
@@ -213,14 +225,42 @@ def request_card(records: Records, row: Row[Any]) -> RequestCard:
         seq=row.seq,
         steps=_request_steps(records, row, answer),
         cells=_cells(protected[1]) if protected else None,
-        release=release.release if release else None,
-        receivers=tuple(json.loads(release.receivers)) if release else (),
-        expires_at=release.expires_at if release else None,
-        opened=records.opened.get(release.release, 0) if release else 0,
         code=row.code,
         message=getattr(said, "message", None),
         next_step=getattr(said, "next_step", None),
+        **(_of_release(records, release) if release else {}),
     )
+
+
+def received_card(records: Records, release: Row[Any]) -> RequestCard:
+    """What a receiver sees of an answer that others asked for."""
+    insight = records.payload("insight", release.request, OutputReleased)
+    return RequestCard(
+        request=release.request,
+        template=release.template,
+        parameters={},
+        purpose=release.purpose,
+        requester="",
+        status="released",
+        seq=release.seq,
+        steps=(_released(*insight),) if insight else (),
+        **_of_release(records, release),
+    )
+
+
+def _of_release(records: Records, release: Row[Any]) -> dict[str, Any]:
+    return {
+        "release": release.release,
+        "receivers": tuple(json.loads(release.receivers)),
+        "expires_at": release.expires_at,
+        "opened": records.opened.get(release.release, 0),
+        "openers": tuple(sorted(records.openers.get(release.release, ()))),
+        "recalled": release.recalled,
+    }
+
+
+def _released(logged: LoggedEvent, payload: OutputReleased) -> Step:
+    return _passed(logged, "insight", "released", _plural(len(payload.receivers), "receiver"))
 
 
 def _request_steps(records: Records, row: Row[Any], answer: LoggedEvent | None) -> tuple[Step, ...]:
@@ -234,9 +274,7 @@ def _request_steps(records: Records, row: Row[Any], answer: LoggedEvent | None) 
         _passed(protected[0], "protected", "protected", f"{protected[1].cells_shown:,} shown")
         if protected
         else _missing(records, "protected", row.request),
-        _passed(insight[0], "insight", "released", _plural(len(insight[1].receivers), "receiver"))
-        if insight
-        else _missing(records, "insight", row.request),
+        _released(*insight) if insight else _missing(records, "insight", row.request),
     ]
     if row.status in NO:
         state: State = "failed" if row.status == "denied" else "withheld"

@@ -1,11 +1,12 @@
 """The door: nothing but what is published for everybody is shown to somebody who is not signed in.
 
 Belongs here: cookies, the sign-in page, and finding out who asks. Must not be here: whether a member may
-enter (`stages/login`), or what a member sees (`views`). The second layer, inside `guard`.
+enter (`stages/login`), or what a member sees (`sight`). The second layer, inside `guard`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qs, urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -13,13 +14,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orchestration.errors import PolicyDeniedError, Reason
+from orchestration.errors import Reason
 from orchestration.house import House
 from orchestration.portal import published_log
 from orchestration.portal.exports import json_response
 from orchestration.portal.sessions import LONGEST, Sessions
 from orchestration.stages import login
-from orchestration.stages.login import Viewer
+from orchestration.stages.login import Entered, Viewer
 
 SIGN_IN = Reason(
     "portal.sign_in",
@@ -35,6 +36,8 @@ BAD_ENTRY = Reason(
 COOKIE = "glasshouse_session"
 PUBLIC = ("/login", "/enter/", "/static/", *published_log.PUBLIC)
 _LARGEST_FORM = 4_096
+_AT_ONCE = 2  # checking a password takes 64 MiB and a good part of a second, for whoever asks
+_WAITING = 16
 
 
 class Entrance:
@@ -51,7 +54,7 @@ class Entrance:
             return
         viewer = await run_in_threadpool(self._viewer, HTTPConnection(scope))
         if viewer is None:
-            await _refusal(scope["path"])(scope, receive, send)
+            await _refusal(scope)(scope, receive, send)
             return
         scope.setdefault("state", {})["viewer"] = viewer
         await self._app(scope, receive, send)
@@ -61,60 +64,80 @@ class Entrance:
         if scheme.lower() == "bearer":
             return login.viewer_of_token(self._house, token.strip())
         session = self._sessions.find(asked.cookies.get(COOKIE, ""))
-        return login.viewer(self._house, session.collaboration, session.member) if session else None
+        return login.viewer_of(self._house, session.entered) if session else None
 
 
-def _refusal(path: str) -> Response:
+def _refusal(scope: Scope) -> Response:
+    path = scope["path"]
     if path.endswith((".json", ".csv")):
         document = {"code": SIGN_IN.code, "message": SIGN_IN.message, "next_step": SIGN_IN.next_step}
         return json_response({"error": document}, 401)
-    return RedirectResponse(f"/login?{urlencode({'to': path})}" if path != "/" else "/login", 303)
+    query = scope["query_string"].decode("latin-1")
+    asked = f"{path}?{query}" if query else path
+    return RedirectResponse(f"/login?{urlencode({'to': asked})}" if asked != "/" else "/login", 303)
 
 
 class Door:
     """The endpoints `/login`, `/logout` and `/enter/<entry>`."""
 
-    def __init__(self, house: House, sessions: Sessions) -> None:
+    def __init__(self, house: House, sessions: Sessions, url: str | None = None) -> None:
         self._house = house
         self._sessions = sessions
+        self._secure = url is not None and url.startswith("https:")
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
 
     async def sign_in(self, request: Request) -> Response:
         """Check a sent form. Raises: PolicyDeniedError, whose text the sign-in page shows."""
-        form = await _form(request)
-        viewer = await run_in_threadpool(
-            login.enter_with_password,
-            self._house,
-            form.get("collaboration", ""),
-            form.get("member", ""),
-            form.get("password", ""),
-            form.get("code", ""),
-        )
-        return self._entered(viewer.collaboration, viewer.member, form.get("to", "/"))
+        form = request.state.form = await _form(request)
+        if self._waiting >= _AT_ONCE + _WAITING:
+            raise login.refused()  # like a wrong password: a crowd at the door learns nothing either
+        self._waiting += 1
+        try:
+            async with self._turns:
+                entered = await run_in_threadpool(
+                    login.enter_with_password,
+                    self._house,
+                    form.get("collaboration") or _only(self._house),
+                    form.get("member", ""),
+                    form.get("password", ""),
+                    form.get("code", ""),
+                )
+        finally:
+            self._waiting -= 1
+        return self._entered(entered, form.get("to", "/"))
 
     def enter(self, request: Request) -> Response:
-        """Use a one-time entry, then show `?to=`. Raises: PolicyDeniedError (`portal.entry_used`)."""
-        offered = self._sessions.take(request.path_params["entry"])
-        if offered is None:
-            raise PolicyDeniedError(BAD_ENTRY)
-        return self._entered(offered.collaboration, offered.member, request.query_params.get("to", "/"))
+        """Use a one-time entry, then show `?to=`. A used one leads away, so that its address is not kept."""
+        entered = self._sessions.take(request.path_params["entry"])
+        if entered is None:
+            return RedirectResponse("/login?entry=used", 303)
+        return self._entered(entered, request.query_params.get("to", "/"))
 
     def sign_out(self, request: Request) -> Response:
         self._sessions.end(request.cookies.get(COOKIE, ""))
         response = RedirectResponse("/login", 303)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        response.delete_cookie(COOKIE, secure=self._secure, httponly=True, samesite="strict")
         return response
 
-    def _entered(self, collaboration: str, member: str, to: str) -> Response:
+    def _entered(self, entered: Entered, to: str) -> Response:
         # Only a path of this portal: `//other.example` and `https:…` lead elsewhere.
         response = RedirectResponse(to if to.startswith("/") and to[1:2] not in ("/", "\\") else "/", 303)
         response.set_cookie(
             COOKIE,
-            self._sessions.begin(collaboration, member),
+            self._sessions.begin(entered),
             max_age=int(LONGEST.total_seconds()),
+            secure=self._secure,
             httponly=True,
             samesite="strict",
         )
         return response
+
+
+def _only(house: House) -> str:
+    """The collaboration that is meant when nobody says which: strangers are told no names."""
+    known = list(house.charters)
+    return known[0] if len(known) == 1 else ""
 
 
 async def _form(request: Request) -> dict[str, str]:

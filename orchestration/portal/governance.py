@@ -1,15 +1,17 @@
 """Who takes part, who may do what until when, what is being decided, and what was stopped: as values.
 
-Belongs here: reading one collaboration's state into frozen values for the page and its JSON twin. Must not be
-here: HTML, or any rule: who may decide and how it stands is asked of `participants/`.
+Belongs here: reading one collaboration's state, as far as the viewer sees the events behind it, into frozen
+values for the page and its JSON twin. Must not be here: HTML, or any rule: who may decide and how it stands
+is asked of `participants/`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Table, func, select
 
 from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
@@ -122,8 +124,8 @@ class Governance:
     witnessing: Witnessing
 
 
-def read_governance(house: House, charter: Charter) -> Governance:
-    """The collaboration as it stands now."""
+def read_governance(house: House, charter: Charter, seen: Collection[int]) -> Governance:
+    """The collaboration as it stands now, told by the events that are `seen`."""
     with house.log.read() as connection:
         state = State(connection, charter.collaboration, now())
         newest = connection.execute(select(func.max(t.checkpoints.c.size))).scalar()
@@ -147,18 +149,18 @@ def read_governance(house: House, charter: Charter) -> Governance:
                 )
                 for each in charter.participants
             ),
-            decisions=tuple(_decision(state, row) for row in _newest_first(state.rows(g.decisions))),
+            decisions=tuple(_decision(state, row, seen) for row in _shown(state, g.decisions, seen)),
             disputes=tuple(
                 Dispute(row.dispute, f"{row.about_kind} {row.about}", row.raised_by, row.remedy, row.status)
-                for row in _newest_first(state.rows(g.disputes))
+                for row in _shown(state, g.disputes, seen)
             ),
             exceptions=tuple(
                 Deviation(
                     row.exception, row.what, row.owner, row.residual_risk, row.expires_at[:10], row.status
                 )
-                for row in _newest_first(state.rows(g.exceptions))
+                for row in _shown(state, g.exceptions, seen)
             ),
-            reviews=tuple(_review(state, row) for row in _newest_first(state.rows(g.reviews))),
+            reviews=tuple(_review(state, row) for row in _shown(state, g.reviews, seen)),
             witnessing=_witnessing(house, charter, newest),
         )
 
@@ -177,7 +179,7 @@ def _member(state: State, member: str, name: str) -> Member:
     )
 
 
-def _decision(state: State, row: Row[Any]) -> Decision:
+def _decision(state: State, row: Row[Any], seen: Collection[int]) -> Decision:
     pending = row.status == "pending"
     tally = approvals.tally(state, row) if pending else None
     return Decision(
@@ -188,7 +190,7 @@ def _decision(state: State, row: Row[Any]) -> Decision:
         status=row.status,
         opened_at=row.opened_at[:16].replace("T", " "),
         rule=tally.rule if tally else "",
-        voices=tuple(Voice(vote.member, vote.vote) for vote in state.votes(row.decision)),
+        voices=tuple(Voice(vote.member, vote.vote) for vote in state.votes(row.decision) if vote.seq in seen),
         missing=tally.missing if tally else (),
     )
 
@@ -206,5 +208,6 @@ def _witnessing(house: House, charter: Charter, size: int | None) -> Witnessing:
     return Witnessing(size, tuple(found.participants), found.quorum, found.met)
 
 
-def _newest_first(rows: list[Row[Any]]) -> list[Row[Any]]:
-    return sorted(rows, key=lambda row: -row.seq)
+def _shown(state: State, table: Table, seen: Collection[int]) -> list[Row[Any]]:
+    """The rows that an event the viewer sees has made what they are, newest first."""
+    return sorted((row for row in state.rows(table) if row.seq in seen), key=lambda row: -row.seq)

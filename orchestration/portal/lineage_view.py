@@ -130,10 +130,18 @@ def edge_rows(graph: LineageGraph) -> list[dict[str, str | bool]]:
     )
 
 
-def parties(graph: LineageGraph) -> dict[str, tuple[str, ...]]:
-    """Table id → the participants whose contributions it was made from, sorted."""
+def parties(graph: LineageGraph, owners: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Table id → the participants whose contributions it was made from, sorted.
+
+    Args:
+        owners: dataset → participant: a viewer may see that data of others was joined, but not its way there.
+    """
     back = [(target, source) for source, target in graph.table_edges]
     owner = {table.id: table.owner for table in graph.tables if table.layer == "contribution"}
+    for table in graph.tables:
+        dataset = table.name.removeprefix("deidentified.")
+        if table.layer == "deidentified" and dataset in owners:
+            owner[table.id] = owners[dataset]
     return {
         table.id: tuple(sorted({owner[each] for each in _reachable(table.id, back) if each in owner}))
         for table in graph.tables

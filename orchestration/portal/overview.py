@@ -1,36 +1,49 @@
 """What happened, on one page: parties, the chain of stages of each dataset, insights, refusals, log health.
 
-Belongs here: reading the log's tables and events of one collaboration into frozen values for the template
-and its JSON twin. Must not be here: HTML, or any judgement of its own: a stage has passed when its receipt
-says so.
+Belongs here: putting what one viewer sees of a collaboration into frozen values for the page and its twins.
+Must not be here: HTML, queries (`records.py`, which narrows them), or any judgement of its own: a stage has
+passed when its receipt says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.stage_events import ContributionRefused, StageFailed
-from orchestration.audit.vocabulary import timestamp
+from orchestration.audit.vocabulary import now, timestamp
 from orchestration.charter.model import Charter
 from orchestration.house import House
-from orchestration.portal.chains import NO, DatasetChain, RequestCard, Step, dataset_chain, request_card
+from orchestration.portal.chains import (
+    INTAKE,
+    NO,
+    TITLES,
+    DatasetChain,
+    RequestCard,
+    dataset_chain,
+    received_card,
+    request_card,
+)
 from orchestration.portal.records import Records, read_records
+from orchestration.stages.login import Viewer
 
 CSV_COLUMNS = ("subject", "about", "stage", "state", "word", "receipt", "seq", "facts")
 
 
 @dataclass(frozen=True)
 class Party:
-    """`rows`: accepted rows of the newest contribution of each of its datasets; None: not the viewer's."""
+    """`rows`: accepted rows of the newest contribution of each of its datasets.
+
+    `delivered` and `rows` are None where the viewer does not see them.
+    """
 
     id: str
     name: str
     description: str
     datasets: tuple[str, ...]
-    delivered: int
+    delivered: int | None
     rows: int | None
     members: int
 
@@ -50,9 +63,12 @@ class Refusal:
 
 @dataclass(frozen=True)
 class NextStep:
+    """`participants`: whom it waits for; none: the operator."""
+
     who: str
     what: str
     command: str = ""
+    participants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,14 +94,26 @@ class Overview:
         """Participant → what people call it."""
         return {party.id: party.name for party in self.parties}
 
+    @property
+    def intake(self) -> tuple[str, ...]:
+        """The stages of every dataset, as the heads of a table."""
+        return tuple(TITLES[stage] for stage in INTAKE)
 
-def overview(house: House, charter: Charter) -> Overview:
-    """The state of one collaboration. Raises: IntegrityError when an event is not what was written."""
+
+def overview(house: House, charter: Charter, viewer: Viewer, seen: Collection[int]) -> Overview:
+    """The state of one collaboration, made of nothing but the events that are `seen`.
+
+    Raises: IntegrityError when an event is not what was written.
+    """
     with house.log.read() as connection:
-        records = read_records(connection, charter)
-    chains = tuple(dataset_chain(records, charter, dataset.id) for dataset in charter.datasets)
+        records = read_records(connection, charter, seen)
+    chains = tuple(
+        dataset_chain(records, charter, each.id, shown=_sees_data_of(viewer, each.participant))
+        for each in charter.datasets
+    )
     cards = [request_card(records, row) for row in records.requests]
-    requests = tuple(sorted(cards, key=lambda card: card.status in NO))  # answers first, both newest first
+    cards += [received_card(records, row) for row in records.received]
+    requests = tuple(sorted(cards, key=lambda card: (card.status in NO, -card.seq)))  # answers first
     refusals = tuple(_refusal(logged) for logged in (*records.refused, *records.stopped))
     return Overview(
         collaboration=charter.collaboration,
@@ -98,47 +126,30 @@ def overview(house: House, charter: Charter) -> Overview:
         threshold=charter.output.aggregation_threshold,
         effective_from=charter.effective_from.isoformat(),
         effective_until=charter.effective_until.isoformat(),
-        parties=tuple(_party(records, charter, each.id) for each in charter.participants),
+        parties=tuple(_party(records, charter, viewer, each.id) for each in charter.participants),
         chains=chains,
         requests=requests,
         refusals=tuple(sorted(refusals, key=lambda refusal: -refusal.seq)),
-        next_steps=tuple(_next_steps(charter, chains, requests)),
+        next_steps=tuple(_next_steps(charter, viewer, chains, requests)),
     )
 
 
-def narrowed(view: Overview, participant: str, seen: Collection[int]) -> Overview:
-    """The same for one organization: of the others' data only how far it has come, no figures, no refusals;
-    of requests those whose submission it sees."""
-    chains = tuple(
-        chain
-        if chain.participant == participant
-        else replace(chain, contribution=None, steps=tuple(_bare(step) for step in chain.steps))
-        for chain in view.chains
-    )
-    parties = tuple(party if party.id == participant else replace(party, rows=None) for party in view.parties)
-    requests = tuple(card for card in view.requests if card.seq in seen)
-    refusals = tuple(refusal for refusal in view.refusals if refusal.seq in seen)
-    steps = tuple(each for each in view.next_steps if each.who in (view.names[participant], "operator"))
-    return replace(
-        view, parties=parties, chains=chains, requests=requests, refusals=refusals, next_steps=steps
-    )
+def _sees_data_of(viewer: Viewer, participant: str) -> bool:
+    return viewer.sees_everything or participant == viewer.participant
 
 
-def _bare(step: Step) -> Step:
-    return replace(step, seq=None, receipt=None, facts=())
-
-
-def _party(records: Records, charter: Charter, participant: str) -> Party:
+def _party(records: Records, charter: Charter, viewer: Viewer, participant: str) -> Party:
     found = charter.participant(participant)
     datasets = [each for each in charter.datasets if each.participant == participant]
     delivered = [records.contributions[each.id] for each in datasets if each.id in records.contributions]
+    shown = _sees_data_of(viewer, participant)
     return Party(
         id=participant,
         name=found.name,
         description=found.description,
         datasets=tuple(each.title for each in datasets),
-        delivered=len(delivered),
-        rows=sum(row.rows or 0 for row in delivered),
+        delivered=len(delivered) if shown else None,
+        rows=sum(row.rows or 0 for row in delivered) if shown else None,
         members=records.members.get(participant, 0),
     )
 
@@ -180,27 +191,44 @@ def _refusal(logged: LoggedEvent) -> Refusal:
 
 def _next_steps(
     charter: Charter,
+    viewer: Viewer,
     chains: Collection[DatasetChain],
     requests: Collection[RequestCard],
 ) -> Iterable[NextStep]:
     names = {each.id: each.name for each in charter.participants}
     for chain in chains:
-        who = names[chain.participant]
+        who, participants = names[chain.participant], (chain.participant,)
+        if not chain.steps:
+            continue
         if chain.contribution is None:
             command = f"glasshouse contribute FILE --dataset {chain.dataset} --provenance TEXT"
-            yield NextStep(who, f"Contribute {chain.title}", command)
+            yield NextStep(who, f"Contribute {chain.title}", command, participants)
         elif any(step.word == "failed" for step in chain.steps):
-            yield NextStep(who, f"See which checks {chain.title} failed, and deliver it corrected")
+            what = f"See which checks {chain.title} failed, and deliver it corrected"
+            yield NextStep(who, what, participants=participants)
         elif any(step.word == "stopped" for step in chain.steps[:3]):
             yield NextStep("operator", f"Run {chain.title} again", "glasshouse run")
     for request in requests:
         if request.status in ("submitted", "permitted", "computed", "protected"):
             yield NextStep("operator", f"Answer request {request.request}", "glasshouse run")
-        elif request.release and not request.opened:
-            receivers = ", ".join(names.get(each, each) for each in request.receivers)
-            why = " --why TEXT" if charter.audit.justification_required else ""
-            command = f"glasshouse open {request.release} --as {request.requester}{why}"
-            yield NextStep(receivers, f"Open the insight {_title(request.template)}", command)
+        elif request.release:
+            yield from _to_open(charter, viewer, request)
+
+
+def _to_open(charter: Charter, viewer: Viewer, request: RequestCard) -> Iterable[NextStep]:
+    """Receivers of which nobody has opened the release; a member is told of its own organization alone."""
+    ended = request.recalled or (request.expires_at or "") <= timestamp(now())
+    waiting = [each for each in request.receivers if each not in request.openers and not ended]
+    if not viewer.sees_everything:
+        waiting = [each for each in waiting if each == viewer.participant]
+    if not waiting:
+        return
+    may_open = viewer.participant in waiting and charter.access.detail_for(viewer.roles) is not None
+    why = " --why TEXT" if charter.audit.justification_required else ""
+    command = f"glasshouse open {request.release} --as {viewer.member if may_open else 'MEMBER'}{why}"
+    names = {each.id: each.name for each in charter.participants}
+    who = ", ".join(names.get(each, each) for each in waiting)
+    yield NextStep(who, f"Open the insight {_title(request.template)}", command, tuple(waiting))
 
 
 def _title(template: str) -> str:

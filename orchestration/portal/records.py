@@ -1,12 +1,15 @@
-"""What the log says of one collaboration, read in one consistent view: the raw material of the overview.
+"""What the log says of one collaboration, as far as the viewer sees its events: raw material of the pages.
 
-Belongs here: queries. Must not be here: what a state is called, or anything for the eye (`overview.py`).
+Belongs here: queries, each narrowed to events that are seen, so that nothing made of them can say more. Must
+not be here: what a state is called, or anything for the eye (`overview.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, select
@@ -17,6 +20,7 @@ from orchestration.audit.log import LoggedEvent, logged_event
 from orchestration.audit.stage_events import StageFailed
 from orchestration.audit.vocabulary import Payload, Stage
 from orchestration.charter.model import Charter
+from orchestration.participants.state import participant_of
 
 _REQUESTS = 24
 _REFUSALS = 20
@@ -36,9 +40,11 @@ class Records:
     stopped: tuple[LoggedEvent, ...]
     refused: tuple[LoggedEvent, ...]
     requests: tuple[Row[Any], ...]
+    received: tuple[Row[Any], ...]  # releases whose request the viewer does not see, newest first
     answers: dict[str, LoggedEvent]  # request → newest no
     releases: dict[str, Row[Any]]
     opened: dict[str, int]
+    openers: dict[str, set[str]]  # release → participants that opened it
     members: dict[str, int]
     charter_seq: int | None
 
@@ -51,27 +57,39 @@ class Records:
         return logged, logged.event.payload
 
 
-def read_records(connection: Connection, charter: Charter) -> Records:
+def read_records(connection: Connection, charter: Charter, seen: Collection[int]) -> Records:
+    """
+    Args:
+        seen: numbers of the events that the viewer sees; rows that others changed last count as not there.
+    """
     mine = charter.collaboration
 
     def rows(table: Any, *conditions: Any) -> list[Row[Any]]:
         query = select(table).where(table.c.collaboration == mine, *conditions).order_by(table.c.seq)
-        return list(connection.execute(query))
+        return [row for row in connection.execute(query) if row.seq in seen]
 
     def events(*types: str, limit: int | None = None) -> list[LoggedEvent]:
         column = t.events.c
         query = select(t.events).where(column.collaboration == mine, column.type.in_(types))
-        query = query.order_by(column.seq.desc()).limit(limit)
-        return [logged_event(row) for row in connection.execute(query)]
+        found = (row for row in connection.execute(query.order_by(column.seq.desc())) if row.seq in seen)
+        return [logged_event(row) for row in islice(found, limit)]
 
     accepted = rows(t.contributions, t.contributions.c.status == "accepted")
     refused_ids = {row.contribution for row in rows(t.contributions, t.contributions.c.status == "refused")}
-    requests = rows(t.requests)[::-1][:_REQUESTS]
+    requests = rows(t.requests)[::-1]
+    asked = {row.request for row in requests}
+    requests = requests[:_REQUESTS]
+    releases = rows(t.releases)
+    accesses = [row for row in rows(t.accesses) if row.granted]
     receipts = {
         (row.stage, row.subject): row.seq for row in rows(t.receipts, t.receipts.c.revoked.is_(False))
     }
     newest = {row.dataset: row for row in accepted}
-    subjects = {row.contribution for row in newest.values()} | {row.request for row in requests} | {mine}
+    subjects = (
+        {row.contribution for row in newest.values()}
+        | {row.request for row in (*requests, *releases)}
+        | {mine}
+    )
     needed = [seq for (_, subject), seq in receipts.items() if subject in subjects]
     loaded = connection.execute(select(t.events).where(t.events.c.seq.in_(needed)))
     answers = events("request.decided", "output.withheld")
@@ -86,15 +104,30 @@ def read_records(connection: Connection, charter: Charter) -> Records:
         stopped=tuple(_unrepeated(events("stage.failed", limit=_REFUSALS), receipts)),
         refused=tuple(_newest_per_subject(refused)[:_REFUSALS]),
         requests=tuple(requests),
+        received=tuple(row for row in releases[::-1] if row.request not in asked)[:_REQUESTS],
         answers={logged.event.subject: logged for logged in reversed(answers)},
-        releases={row.request: row for row in rows(t.releases)},
-        opened=_count(row.release for row in rows(t.accesses) if row.granted),
+        releases={row.request: row for row in releases},
+        opened=_count(row.release for row in accesses),
+        openers=_openers(accesses),
         members=_count(row.participant for row in rows(g.members)),
         charter_seq=next(
             (row.seq for row in rows(g.charters) if row.digest == charter.digest),
             None,
         ),
     )
+
+
+def read_lineage(connection: Connection, seen: Collection[int]) -> list[dict[str, Any]]:
+    """The OpenLineage events, oldest first, that were stored with events the viewer sees."""
+    query = select(t.lineage.c.seq, t.lineage.c.event).order_by(t.lineage.c.id)
+    return [json.loads(row.event) for row in connection.execute(query) if row.seq in seen]
+
+
+def _openers(accesses: Iterable[Row[Any]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for row in accesses:
+        found.setdefault(row.release, set()).add(participant_of(row.member))
+    return found
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Who is signed in: sessions and one-time entries, in this process's memory and nowhere else.
 
 Belongs here: making, finding and ending them. Must not be here: cookies and pages (`entrance`), or whether a
-member may enter (`stages/login`). Only hashes of the secrets are held; stopping the portal ends them all.
+member may enter, and whether its way in still counts (`stages/login`). Only hashes of the secrets are held;
+stopping the portal ends them all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 
 from orchestration.audit.vocabulary import now
 from orchestration.participants.credentials import token_hash
+from orchestration.stages.login import Entered
 
 LONGEST = timedelta(hours=8)
 IDLE = timedelta(minutes=30)
@@ -23,10 +25,9 @@ _MOST = 1_000
 
 @dataclass(frozen=True)
 class Session:
-    """A member who is signed in."""
+    """A member who is signed in, or is about to be."""
 
-    collaboration: str
-    member: str
+    entered: Entered
     began: datetime
     seen: datetime
 
@@ -43,19 +44,19 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._entries: dict[str, Session] = {}
 
-    def begin(self, collaboration: str, member: str) -> str:
+    def begin(self, entered: Entered) -> str:
         """The secret of a new session, for the cookie."""
-        return self._add(self._sessions, collaboration, member)
+        return self._add(self._sessions, entered)
 
-    def offer(self, collaboration: str, member: str) -> str:
+    def offer(self, entered: Entered) -> str:
         """The secret of an entry that can be used once, within two minutes."""
-        return self._add(self._entries, collaboration, member)
+        return self._add(self._entries, entered)
 
-    def take(self, entry: str) -> Session | None:
-        """The entry with this secret, which then is gone."""
+    def take(self, entry: str) -> Entered | None:
+        """Who may use the entry with this secret, which then is gone."""
         with self._lock:
             offered = self._entries.pop(token_hash(entry), None)
-        return offered if offered and self._clock() < offered.began + ENTRY_VALID else None
+        return offered.entered if offered and self._clock() < offered.began + ENTRY_VALID else None
 
     def find(self, secret: str) -> Session | None:
         """The living session with this secret; being asked for keeps it from falling idle."""
@@ -72,12 +73,12 @@ class Sessions:
         with self._lock:
             self._sessions.pop(token_hash(secret), None)
 
-    def _add(self, held: dict[str, Session], collaboration: str, member: str) -> str:
+    def _add(self, held: dict[str, Session], entered: Entered) -> str:
         secret, at = secrets.token_urlsafe(32), self._clock()
         with self._lock:
             for name in [name for name, session in held.items() if not session.alive(at)]:
                 del held[name]
             while len(held) >= _MOST:
                 del held[next(iter(held))]
-            held[token_hash(secret)] = Session(collaboration, member, at, at)
+            held[token_hash(secret)] = Session(entered, at, at)
         return secret

@@ -23,6 +23,11 @@ class Seen:
     types: Counter[str] = field(default_factory=Counter)
     read: int = 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing in the log is withheld."""
+        return len(self.numbers) == self.read
+
 
 class Sight:
     """What each organization sees of one log; grows with the log. Safe to use from several threads."""

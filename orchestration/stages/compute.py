@@ -20,17 +20,13 @@ from orchestration.engine.fingerprint import fingerprint
 from orchestration.engine.room import Room
 from orchestration.errors import IntegrityError, PolicyDeniedError, Reason
 from orchestration.house import House
+from orchestration.participants.handovers import NOT_GIVEN_FOR_IT
 from orchestration.stages import request as requests
 from orchestration.stages.models import traced_models
 from orchestration.stages.recorder import Caller, recording
 from orchestration.stages.refresh import room_marks
 from orchestration.stages.sources import concern, sources
 
-NOT_GIVEN_FOR_IT = Reason(
-    "computation.not_given_for_purpose",
-    "The contribution {contribution} in the room was not given for {purpose}.",
-    "Its steward can deliver it again for that purpose, if the charter permits it.",
-)
 ROOM_CHANGED = Reason(
     "computation.room_changed",
     "The tables of the room are not the ones its last receipt vouches for: a refresh stopped half-way.",

@@ -25,14 +25,11 @@ from orchestration.engine.duck import quote_name
 from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import ReceiptError
 from orchestration.house import House
+from orchestration.participants.deliveries import given_by
+from orchestration.participants.handovers import table_name
 from orchestration.scope.deidentification import bind_key, compile_deidentification
-from orchestration.stages.intake import contribution_dataset, given_by
+from orchestration.stages.intake import contribution_dataset
 from orchestration.stages.recorder import Caller, recording
-
-
-def table_name(contribution: str) -> str:
-    """The room's table for a contribution: `<dataset>_<12 hex>`."""
-    return contribution.replace("-", "_")
 
 
 def deidentify(

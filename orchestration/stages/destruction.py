@@ -17,22 +17,28 @@ from sqlalchemy import Row
 from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
-from orchestration.audit.governance_events import CharterClosed, DataDestroyed, DisputeResolved
+from orchestration.audit.governance_events import CharterClosed, DataDestroyed
 from orchestration.audit.log import LoggedEvent
 from orchestration.house import OPERATOR, House
+from orchestration.participants.destruction import is_covered
+from orchestration.participants.handovers import release_name, table_name
 from orchestration.participants.state import State
 from orchestration.stages.quarantine import remove
 
 
 @dataclass(frozen=True)
 class Due:
-    """Contributions to destroy. `party`: and whatever else lies here of that participant."""
+    """Contributions to destroy. `party`: and whatever else lies here of that participant.
+
+    `dispute`: the one whose remedy it is.
+    """
 
     subject: str
     rule: Literal["left", "removed", "remedy"]
     why: str
     contributions: tuple[str, ...]
     party: str | None = None
+    dispute: str | None = None
 
 
 def destroy_due(house: House, collaboration: str) -> list[LoggedEvent]:
@@ -53,6 +59,7 @@ def destroy_due(house: House, collaboration: str) -> list[LoggedEvent]:
                 room.keep_only(_remaining(house, collaboration, due.contributions))
             payload = DataDestroyed(
                 rule=due.rule,
+                dispute=due.dispute,
                 contributions=due.contributions,
                 key_ids=tuple(house.vault.key_id(each) for each in due.contributions),
             )
@@ -101,9 +108,11 @@ def _due(house: House, collaboration: str) -> list[Due]:
     with house.state(collaboration) as state:
         kept = state.rows(t.contributions, status="accepted")
         gone = [row for row in state.rows(g.participants) if row.status in ("left", "removed")]
-        due = [_of_party(house, state, row, kept) for row in gone]
-        due += _of_disputes(house, state, kept)
-    return [each for each in due if each is not None]
+        due = [each for row in gone if (each := _of_party(house, state, row, kept)) is not None]
+        for dispute in state.rows(g.disputes, status="upheld", remedy="delete"):
+            taken = {contribution for each in due for contribution in each.contributions}
+            due += _of_dispute(dispute, [row for row in kept if row.contribution not in taken])
+    return due
 
 
 def _of_party(house: House, state: State, party: Row[Any], kept: list[Row[Any]]) -> Due | None:
@@ -119,32 +128,22 @@ def _of_party(house: House, state: State, party: Row[Any], kept: list[Row[Any]])
     return Due(party.participant, rule, why, theirs, party=party.participant)
 
 
-def _of_disputes(house: House, state: State, kept: list[Row[Any]]) -> Iterator[Due]:
-    for seq, dispute in _upheld_deletes(house, state):
-        column = {"dataset": "dataset", "participant": "participant"}.get(dispute.about_kind)
-        if column is None:
-            continue
-        of = {
-            row.contribution: row.participant
-            for row in kept
-            if row.seq < seq and getattr(row, column) == dispute.about
-        }
-        for participant in sorted(set(of.values())):
-            contributions = tuple(sorted(each for each, owner in of.items() if owner == participant))
-            yield Due(participant, "remedy", f"Dispute {dispute.dispute} was upheld.", contributions)
+def _of_dispute(dispute: Row[Any], kept: list[Row[Any]]) -> Iterator[Due]:
+    of = {row.contribution: row.participant for row in kept if is_covered(dispute, row)}
+    for participant in sorted(set(of.values())):
+        contributions = tuple(sorted(each for each, owner in of.items() if owner == participant))
+        why = f"Dispute {dispute.dispute} was upheld."
+        yield Due(participant, "remedy", why, contributions, dispute=dispute.dispute)
 
 
 def _delete_outputs(house: House, collaboration: str) -> None:
     """What an upheld dispute about a request or release wants gone from the shelf and from before it."""
     with house.state(collaboration) as state:
-        disputes = [dispute for _, dispute in _upheld_deletes(house, state)]
+        disputes = state.rows(g.disputes, status="upheld", remedy="delete")
         if not disputes:
             return
         asked = {row.request for row in state.rows(t.requests)}
         answers = {row.release: row.request for row in state.rows(t.releases)}
-    # Here and below: an act of a member, which ends in this module, must not wait for charts and solvers.
-    from orchestration.stages.release import release_name
-
     for dispute in disputes:
         request = str(answers.get(dispute.about) if dispute.about_kind == "release" else dispute.about)
         if dispute.about_kind in ("release", "request") and request in asked:
@@ -152,20 +151,7 @@ def _delete_outputs(house: House, collaboration: str) -> None:
             (house.protected / f"{request}.json").unlink(missing_ok=True)
 
 
-def _upheld_deletes(house: House, state: State) -> Iterator[tuple[int, Row[Any]]]:
-    if not state.rows(g.disputes, status="upheld"):
-        return
-    for logged in house.log.events("dispute.resolved", collaboration=state.collaboration):
-        payload = logged.event.payload
-        assert isinstance(payload, DisputeResolved)  # noqa: S101  its type says so
-        dispute = state.dispute(logged.event.subject)
-        if payload.outcome == "upheld" and payload.remedy == "delete" and dispute is not None:
-            yield logged.seq, dispute
-
-
 def _remaining(house: House, collaboration: str, destroyed: tuple[str, ...]) -> list[str]:
-    from orchestration.stages.deidentify import table_name
-
     with house.state(collaboration) as state:
         rows = state.rows(t.contributions, status="accepted")
     return [table_name(row.contribution) for row in rows if row.contribution not in destroyed]

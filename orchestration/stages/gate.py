@@ -14,10 +14,11 @@ from orchestration.engine.duck import quote_name
 from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import IntegrityError, Reason
 from orchestration.house import House
+from orchestration.participants.deliveries import given_by
+from orchestration.participants.handovers import table_name
 from orchestration.scope.expectations import compile_suite
 from orchestration.scope.gate import GateResult, run_gate
-from orchestration.stages.deidentify import deidentified_dataset, table_name
-from orchestration.stages.intake import given_by
+from orchestration.stages.deidentify import deidentified_dataset
 from orchestration.stages.recorder import Caller, recording
 
 TABLE_CHANGED = Reason(

@@ -17,22 +17,22 @@ from sqlalchemy import select
 
 from orchestration.audit import governance_tables as g
 from orchestration.audit.events import Event
-from orchestration.audit.governance_events import CharterProposed, DisputeDocumented, EmergencyUsed
+from orchestration.audit.governance_events import CharterProposed, DisputeDocumented
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.projections import AlreadyRecordedError
-from orchestration.audit.statement import sign
+from orchestration.audit.statement import sign, statement_id
 from orchestration.charter.model import Charter
 from orchestration.digests import canonical_json, digest_bytes, digest_json
 from orchestration.engine import room, vault
 from orchestration.engine.files import write_durably
 from orchestration.errors import PolicyDeniedError, ServiceError
 from orchestration.house import OPERATOR, House
-from orchestration.participants import consequences, guard
+from orchestration.participants import consequences, emergencies
 from orchestration.participants.state import State
+from orchestration.participants.verdict import verdicts
 from orchestration.signing import SigningKey
 from orchestration.stages import destruction
 from orchestration.stages.standing import require_standing as require_standing  # where others look for it
-from orchestration.stages.verdict import verdicts
 
 _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -75,21 +75,17 @@ def act(house: House, event: Event) -> list[LoggedEvent]:
 
 
 def record(house: House, event: Event) -> list[LoggedEvent]:
-    """Record a signed act alone; one that only an emergency grant allows leaves its second trace with it."""
+    """Record a signed act alone; one that only an emergency grant allows has its second trace before it.
+
+    Returns: the act, then its second trace if there is one.
+    """
     with house.state(event.collaboration, event.time) as state:
-        grant = guard.emergency_grant_used(state, event)
+        grant = emergencies.grant_used(state, event) if event.signature is not None else None
     if grant is None:
         return [house.log.append(event)]
-    used = EmergencyUsed(grant=grant, member=event.actor, action=event.type)
-    second = Event(
-        collaboration=event.collaboration,
-        subject=event.actor,
-        actor=OPERATOR,
-        justification=f"Only the emergency grant {grant} allowed this.",
-        time=event.time,
-        payload=used,
-    )
-    return house.log.append_many([event, second])
+    member, act = event.actor, statement_id(event)
+    second = emergencies.trace(event, grant, OPERATOR, member=member, act=act)
+    return house.log.append_many([second, event])[::-1]
 
 
 def settle(house: House, collaboration: str, now: datetime | None = None) -> list[LoggedEvent]:

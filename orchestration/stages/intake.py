@@ -8,24 +8,28 @@ the landing folder in one rename, so no rerun ever meets half of one.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 from sqlalchemy import select
 
 from orchestration.audit import receipts, tables
+from orchestration.audit.events import Event
 from orchestration.audit.lineage_datasets import Column, participant_namespace, published_rows
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.stage_events import ContributionAccepted, ContributionRefused
 from orchestration.charter.model import Charter, Dataset
-from orchestration.digests import digest_file, digest_json
+from orchestration.digests import digest_file
 from orchestration.engine.duck import confine, connect
 from orchestration.errors import ContributionError, Reason, ReceiptError, is_storage_full
-from orchestration.house import House
+from orchestration.house import OPERATOR, House
+from orchestration.participants import deliveries, emergencies
+from orchestration.participants.deliveries import contribution_id, given_by
 from orchestration.scope.coercion import Intake, compile_intake
-from orchestration.scope.declaration import checked_manifest, claimed_dataset, require_attested
+from orchestration.scope.declaration import claimed_dataset
 from orchestration.scope.manifest import (
     Manifest,
     check_delivery_name,
@@ -82,14 +86,6 @@ class _Accepted(NamedTuple):
     status: str
 
 
-def contribution_id(charter: Charter, dataset: str, source_digest: str) -> str:
-    """One name for one file, given as one dataset, under one charter: delivering it twice gives the same id.
-
-    Under a new version of the charter the same file is a new contribution: it is given for other terms.
-    """
-    return f"{dataset}-{digest_json([charter.digest, dataset, source_digest])[7:19]}"
-
-
 def accept(house: House, charter: Charter, dataset: Dataset, delivery: str, caller: Caller) -> LoggedEvent:
     """Accept one delivery of `dataset` into the vault.
 
@@ -138,9 +134,7 @@ def refuse_unknown(
 def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
     envelope = read_envelope(folder)
-    manifest = checked_manifest(house.log, charter, dataset, envelope)
-    with house.state(charter.collaboration) as state:
-        require_attested(state, dataset)
+    manifest = checked_manifest(house, charter, dataset, envelope)
     contribution = contribution_id(charter, dataset.id, manifest.sha256)
     file = check_file(folder, manifest, limit=dataset.max_bytes)
     if (done := _accepted(house, contribution)) is not None:
@@ -184,14 +178,29 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         purposes=manifest.purposes,
         manifest=envelope,
     )
-    event = run.complete(payload, subject=contribution, writes=[contribution_dataset(charter, dataset, kept)])
+    event = run.complete(
+        payload,
+        subject=contribution,
+        writes=[contribution_dataset(charter, dataset, kept)],
+        before=partial(_emergency_used, house, dataset, manifest),
+    )
     quarantine.remove(folder)
     return event
 
 
-def given_by(dataset: Dataset) -> list[tuple[str, str]]:
-    """What must not be under dispute while anything is done with rows of this dataset."""
-    return [("dataset", dataset.id), ("participant", dataset.participant)]
+def checked_manifest(house: House, charter: Charter, dataset: Dataset, envelope: dict[str, Any]) -> Manifest:
+    """The manifest, after everything it declares was checked. Raises: like `deliveries.require_declared`."""
+    with house.state(charter.collaboration) as state:
+        return deliveries.require_declared(state, charter, dataset, envelope)
+
+
+def _emergency_used(house: House, dataset: Dataset, manifest: Manifest, event: Event) -> list[Event]:
+    """The second trace, where only an emergency grant lets the signer give this."""
+    with house.state(event.collaboration, event.time) as state:
+        grant = deliveries.emergency_grant(state, dataset, manifest)
+    if grant is None:
+        return []
+    return [emergencies.trace(event, grant, OPERATOR, member=manifest.signer, act=event.subject)]
 
 
 def contribution_dataset(charter: Charter, dataset: Dataset, rows: int | None = None) -> LineageDataset:

@@ -82,17 +82,6 @@ def _encrypt(plain: BinaryIO, sealed: BinaryIO, recipients: list[pyrage.x25519.R
         raise said[0] if said else error from None
 
 
-def unseal(house: House, name: str) -> dict[str, bytes]:
-    """The files of a refused delivery by name, for whoever holds the house's keys."""
-    identities = [pyrage.x25519.Identity.from_str(house.keys.secret("quarantine").decode())]
-    folder = house.quarantine / name
-    names = json.loads(pyrage.decrypt((folder / _NAMES).read_bytes(), identities))
-    return {
-        original: pyrage.decrypt((folder / f"{number}.age").read_bytes(), identities)
-        for number, original in enumerate(names)
-    }
-
-
 def remove(folder: Path) -> None:
     """Take a delivery out of the landing folder, whole; a symlink goes as a link, what it points to stays."""
     if folder.is_symlink():

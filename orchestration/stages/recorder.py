@@ -6,7 +6,7 @@ and raised again. What an exception says beyond that reason never reaches the lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -97,21 +97,25 @@ class Recording:
         subject: str,
         writes: Sequence[Dataset] = (),
         steps: Sequence[ModelLineage] = (),
+        before: Callable[[Event], Sequence[Event]] = lambda _: (),
     ) -> LoggedEvent:
         """Record success: event, projections and lineage, durably and together.
 
         Args:
             writes: what the stage made of what it read.
             steps: models that ran inside it; each becomes a run of its own, below this one.
+            before: events that have to stand right before it, in the same transaction.
 
-        Raises: PolicyDeniedError when the collaboration was stopped, or amended, while the stage ran.
+        Raises: PolicyDeniedError when the collaboration was stopped, or amended, while the stage ran; and
+        whatever the log's guard raises, which asks all rules again in the transaction that appends.
         """
         self.require_standing()
         ending = lineage.completed(self._run(), self.reads, writes, receipts=self.receipts)
         events = [self.start, *(event for step in steps for event in self._step(step)), ending]
-        logged = self.house.log.append(self._event(payload, subject), lineage=events)
+        event = self._event(payload, subject)
+        logged = self.house.log.append_many([*before(event), event], lineage=events)
         self.ended = True
-        return logged
+        return logged[-1]
 
     def _step(self, model: ModelLineage) -> tuple[lineage.LineageEvent, lineage.LineageEvent]:
         run = self._run().child(model.output.name)

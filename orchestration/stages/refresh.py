@@ -27,8 +27,9 @@ from orchestration.engine.duck import quote_name
 from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import IntegrityError, Reason, ReceiptError
 from orchestration.house import House
+from orchestration.participants.handovers import table_name
 from orchestration.scope.admission import AdmittedTable, compile_views
-from orchestration.stages.deidentify import deidentified_dataset, table_name
+from orchestration.stages.deidentify import deidentified_dataset
 from orchestration.stages.gate import TABLE_CHANGED
 from orchestration.stages.models import traced_models
 from orchestration.stages.recorder import Caller, recording

@@ -24,6 +24,7 @@ from orchestration.output.charts import draw
 from orchestration.output.findings import find
 from orchestration.output.protect import ProtectedTable
 from orchestration.output.shelf import write_release
+from orchestration.participants.handovers import release_name
 from orchestration.stages import request as requests
 from orchestration.stages.protect import load_protected, protected_dataset, published_columns
 from orchestration.stages.recorder import Caller, recording
@@ -69,11 +70,6 @@ def release(house: House, charter: Charter, request_id: str, caller: Caller) -> 
         logged = run.complete(payload, subject=request.id, writes=[_insight(charter, template.id, table)])
     _write_passport(house, logged)
     return logged
-
-
-def release_name(request_id: str) -> str:
-    """The release that answers a request: `i-` and the request's own digits."""
-    return f"i-{request_id.removeprefix('r-')}"
 
 
 def _released(house: House, request_id: str) -> LoggedEvent | None:

@@ -26,11 +26,12 @@ from orchestration.computation.template import load_templates
 from orchestration.digests import digest_json
 from orchestration.errors import ConfigError, PolicyDeniedError, Reason
 from orchestration.house import OPERATOR, House
+from orchestration.participants import verdict
 from orchestration.participants.decision import Decision
 from orchestration.participants.registry import registered_member
 from orchestration.participants.state import moment
 from orchestration.signing import SigningKey
-from orchestration.stages import governance, refresh, verdict
+from orchestration.stages import governance, refresh
 
 NO_SUCH_REQUEST = Reason(
     "request.not_found",
@@ -111,6 +112,7 @@ def draft(
         purpose=request.purpose,
         requester=request.requester,
         participant=request.participant,
+        charter=charter.digest,
         datasets=datasets,
         approval=approval,
     )
@@ -184,7 +186,8 @@ def _submit(house: House, charter: Charter, drafted: Draft, event: Event) -> Sub
         try:
             governance.record(house, event.model_copy(update={"time": now()}))
         except AlreadyRecordedError:
-            pass
+            if not _is_recorded(house, request):  # its name stands for something else
+                raise
         except PolicyDeniedError as error:
             if not _is_recorded(house, request):  # by somebody who was faster
                 # The charter's own answer says more than the refusal of the act.
@@ -255,7 +258,7 @@ def require_permitted(house: House, charter: Charter, request: Request) -> None:
     Raises: PolicyDeniedError when the request was not permitted, or would not be today.
     """
     with house.state(charter.collaboration) as state:
-        verdict.require_permitted(state, charter, request)
+        verdict.require_permitted(state, charter, request.id)
 
 
 def load(house: House, request_id: str) -> Request:

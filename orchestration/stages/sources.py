@@ -5,32 +5,15 @@ Belongs here: walking back from a receipt to what was given. Must not be here: w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestration.audit import receipts
 from orchestration.audit.receipts import Receipt
 from orchestration.audit.stage_events import ContributionAccepted, RoomRefreshed
 from orchestration.computation.request import Request
 from orchestration.computation.template import Template
-from orchestration.errors import Reason, ReceiptError
+from orchestration.errors import ReceiptError
 from orchestration.house import House
+from orchestration.participants.provenance import NOT_IN_ROOM, Given
 from orchestration.stages.recorder import Recording
-
-NOT_IN_ROOM = Reason(
-    "computation.not_in_room",
-    "{template} reads {entity}, and the room holds nothing of it.",
-    "Wait until it is contributed, passes its gate and the room is refreshed: `glasshouse status`.",
-)
-
-
-@dataclass(frozen=True)
-class Given:
-    """A contribution in the room, with what its steward gave it for."""
-
-    contribution: str
-    dataset: str
-    participant: str
-    purposes: tuple[str, ...]
 
 
 def sources(house: House, room: Receipt, template: Template, request: Request) -> list[Given]:

@@ -10,15 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestration.charter.model import Charter
-from orchestration.errors import PolicyDeniedError, Reason
+from orchestration.errors import PolicyDeniedError
 from orchestration.house import House
 from orchestration.participants import standing
-
-CHANGED_SINCE = Reason(
-    "charter.changed_since",
-    "The charter of {collaboration} was amended since this {what} was started.",
-    "Start it again: deliver, or submit the request anew, under the charter now active.",
-)
+from orchestration.participants.standing import CHANGED_SINCE
 
 Subject = tuple[str, str]  # (request | release | dataset | participant, its id)
 

@@ -25,7 +25,7 @@ from orchestration.digests import digest_file
 from orchestration.engine.duck import connect
 from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import ContributionError
-from orchestration.stages import landing, protect, quarantine, release
+from orchestration.stages import landing, protect, release
 from orchestration.stages.access import check_release
 from tests.support import CALLER, TinyHouse, csv_bytes, people_rows
 
@@ -82,7 +82,7 @@ def check_refusal(house: TinyHouse, delivery: str) -> None:
     (refused,) = house.payloads("contribution.refused")
     assert isinstance(refused, ContributionRefused)
     assert (refused.delivery, refused.code) == (delivery, "contribution.no_valid_rows")
-    files = quarantine.unseal(house.house, str(refused.sealed))
+    files = house.unsealed(str(refused.sealed))
     assert files["people.csv"] == REFUSED_FILE
     assert files.keys() == {"people.csv", "manifest.json"}
     assert [path.name for path in house.house.quarantine.iterdir()] == [refused.sealed]

@@ -12,7 +12,6 @@ import shutil
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from orchestration.audit.verify import verify_log
 from orchestration.engine.duck import connect
 from orchestration.errors import ContributionError, GlasshouseError
 from orchestration.participants.enrollment import rotate_key
-from orchestration.scope import declaration
 from orchestration.signing import SigningKey
 from orchestration.stages import landing
 from tests.support import (
@@ -425,16 +423,12 @@ def test_a_delivery_stays_inside_the_charters_period(
     assert run_what_waits(house) == {name: code or "accepted"}
 
 
-def test_nothing_enters_after_the_charter_has_ended(
-    house: TinyHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Later:
-            return cls(2100, 1, 1, tzinfo=tz)
-
+def test_nothing_enters_after_the_charter_has_ended(house: TinyHouse) -> None:
     name = house.deliver("people")
-    monkeypatch.setattr(declaration, "datetime", Later)
+    log = house.house.log
+    with log.read() as connection:
+        present = log.present(connection)
+    log.clock = lambda: present.replace(year=2100)
     assert run_what_waits(house) == {name: "contribution.outside_charter_dates"}
 
 

@@ -3,69 +3,23 @@ exit codes, its width."""
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orchestration import cli
 from orchestration.computation.runner import prepare_manifest
 from orchestration.engine.files import write_durably
 from orchestration.settings import PROJECT_ROOT, load_settings
+from tests.integration.command import Result, glasshouse
 from tests.integration.conftest import copy_manifest
 from tests.support import CHARTER, csv_bytes, people_rows, product_rows, sales_rows
 
 WHY = ("--why", "To see it work.")
-
-
-@dataclass(frozen=True)
-class Result:
-    """How one command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document on standard output."""
-        assert self.out.count("\n") == 1, self.out
-        return json.loads(self.out)
-
-    @property
-    def refusal(self) -> str:
-        """The code a person is told, after checking that all three parts are there."""
-        assert self.code != 0
-        assert self.out == ""
-        first, *more = self.err.strip().splitlines()
-        assert first.startswith("Refused ")
-        assert any(line.strip().startswith("Next: ") for line in more)
-        return first.split()[1]
-
-
-def glasshouse(*arguments: object) -> Result:
-    """Run the command in this process, as the console script does."""
-    out, err = io.StringIO(), io.StringIO()
-    code: object = 0
-    argv = sys.argv
-    sys.argv = ["glasshouse", *map(str, arguments)]
-    try:
-        with redirect_stdout(out), redirect_stderr(err):
-            cli.main()
-    except SystemExit as ending:
-        code = ending.code or 0
-    finally:
-        sys.argv = argv
-    assert isinstance(code, int)
-    return Result(code, out.getvalue(), err.getvalue())
 
 
 @dataclass
@@ -320,8 +274,7 @@ def test_everything_for_people_fits_80_columns(session: Session) -> None:
     for name, result in session.results.items():
         if "json" in name or name in ("lineage", "init again", "run", "log of gates"):
             continue
-        for line in (result.out + result.err).splitlines():
-            assert len(line) <= 80, f"{name}: {line}"
+        assert not result.too_wide, name
 
 
 # --- what they say

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import base64
+import copy
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -11,14 +16,26 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from starlette.testclient import TestClient
 
-from orchestration.audit.governance_events import MemberRetired
+from orchestration.audit.governance_events import (
+    DecisionOpened,
+    EmergencyOpened,
+    KeyRotated,
+    MemberEnrolled,
+    MemberRetired,
+    ParticipantAccepted,
+)
 from orchestration.audit.vocabulary import now
+from orchestration.charter.model import Charter
+from orchestration.digests import canonical_json
 from orchestration.errors import GlasshouseError, PolicyDeniedError
+from orchestration.participants import credentials
 from orchestration.participants.credentials import ATTEMPTS
+from orchestration.participants.enrollment import prove
 from orchestration.portal import create_app
 from orchestration.signing import SigningKey
-from orchestration.stages import login
-from tests.support import COLLABORATION, TinyHouse
+from orchestration.stages import governance, login
+from tests.governed_charter import governed
+from tests.support import COLLABORATION, TinyHouse, make_house
 
 MEMBER = "shop.analyst"
 PASSWORD = "four unrelated plain words"
@@ -40,13 +57,14 @@ def code(app: TOTP, later: int = 0) -> str:
     return app.generate(int(now().timestamp()) + later).decode()
 
 
-def enter(house: TinyHouse, password: str, given: str) -> login.Viewer:
+def enter(house: TinyHouse, password: str, given: str) -> login.Entered:
     return login.enter_with_password(house.house, COLLABORATION, MEMBER, password, given)
 
 
 def test_a_member_enters_with_password_and_code_and_it_is_on_record(house: TinyHouse) -> None:
     app = enabled(house)
-    viewer = enter(house, PASSWORD, code(app))
+    viewer = login.viewer_of(house.house, enter(house, PASSWORD, code(app)))
+    assert viewer is not None
     assert (viewer.member, viewer.participant) == (MEMBER, "shop")
     assert [logged.event.actor for logged in house.house.log.events(type="portal.entered")] == [MEMBER]
 
@@ -141,3 +159,183 @@ def test_disabling_takes_login_and_tokens_away(house: TinyHouse) -> None:
     assert login.viewer_of_token(house.house, token) is None
     with pytest.raises(PolicyDeniedError):
         enter(house, PASSWORD, code(app))
+
+
+def given_token(house: TinyHouse, name: str = "reports") -> str:
+    until = now() + timedelta(days=1)
+    return login.give_token(house.house, COLLABORATION, MEMBER, name, until, house.key(MEMBER), "Token.")
+
+
+def refused(code: str, act: Callable[[], object]) -> None:
+    with pytest.raises(GlasshouseError) as refusal:
+        act()
+    assert refusal.value.code == code
+
+
+# --- what ends a session
+
+
+def test_a_new_password_ends_every_session_that_the_old_one_began(house: TinyHouse) -> None:
+    entered = enter(house, PASSWORD, code(enabled(house)))
+    assert login.viewer_of(house.house, entered) is not None
+    app = enabled(house)
+    assert login.viewer_of(house.house, entered) is None
+    again = enter(house, PASSWORD, code(app))
+    given_token(house)  # says nothing about passwords
+    assert login.viewer_of(house.house, again) is not None
+    login.disable(house.house, COLLABORATION, MEMBER, house.key(MEMBER), "Gone.")
+    assert login.viewer_of(house.house, again) is None
+
+
+def test_a_session_that_a_key_began_ends_with_the_key(house: TinyHouse) -> None:
+    old, new = house.key(MEMBER), SigningKey.generate()
+    entered = login.enter_with_key(house.house, COLLABORATION, MEMBER, old)
+    assert login.viewer_of(house.house, entered) is not None
+    proof = prove(new, COLLABORATION, MEMBER)
+    house.act(MEMBER, MEMBER, KeyRotated(member=MEMBER, public_key=new.public, proof=proof))
+    assert login.viewer_of(house.house, entered) is None
+    again = login.enter_with_key(house.house, COLLABORATION, MEMBER, new)
+    assert login.viewer_of(house.house, again) is not None
+
+
+def test_a_password_that_was_replaced_while_it_was_checked_opens_nothing(
+    house: TinyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = enabled(house)
+    right = credentials.entered
+
+    def slowly(*given: Any) -> Any:
+        found = right(*given)
+        enabled(house)
+        return found
+
+    monkeypatch.setattr(credentials, "entered", slowly)
+    refused("login.refused", lambda: enter(house, PASSWORD, code(app)))
+    monkeypatch.undo()
+    refused("login.refused", lambda: enter(house, PASSWORD, code(app, later=30)))
+
+
+# --- who is no viewer
+
+
+def test_an_auditor_whom_only_a_proposal_names_sees_nothing(house: TinyHouse) -> None:
+    document: Any = copy.deepcopy(house.charter.document)
+    members = [
+        {"id": "evil.steward", "name": "Steward", "roles": ["steward"]},
+        {"id": "evil.auditor", "name": "Auditor", "roles": ["auditor"]},
+    ]
+    evil = {"id": "evil", "name": "Evil", "description": "Reads.", "responsibilities": ["Nothing."]}
+    document["participants"].append(evil | {"members": members})
+    document["version"] = 2
+    text = Charter.model_validate_json(canonical_json(document))
+    governance.propose(house.house, text, "shop.steward", "A friend.", house.key("shop.steward"))
+    house.keys |= {each: SigningKey.generate() for each in ("evil.steward", "evil.auditor")}
+    steward, auditor = house.key("evil.steward"), house.key("evil.auditor")
+    joined = ParticipantAccepted(participant="evil", steward="evil.steward", public_key=steward.public)
+    house.act("evil.steward", "evil", joined)
+    enrolled = MemberEnrolled(
+        member="evil.auditor",
+        roles=("auditor",),
+        public_key=auditor.public,
+        proof=prove(auditor, COLLABORATION, "evil.auditor"),
+        expires_at=now() + timedelta(days=5),
+    )
+    house.act("evil.steward", "evil.auditor", enrolled)
+    for member, key in (("evil.steward", steward), ("evil.auditor", auditor)):
+        assert login.viewer(house.house, COLLABORATION, member) is None
+        refused("login.not_active", partial(login.enter_with_key, house.house, COLLABORATION, member, key))
+
+
+def test_a_role_that_was_lent_opens_no_page(house: TinyHouse) -> None:
+    hour = now() + timedelta(hours=1)
+    lent = EmergencyOpened(grant="e-1", member=MEMBER, role="auditor", expires_at=hour)
+    house.act("shop.steward", lent.grant, lent)
+    viewer = login.viewer(house.house, COLLABORATION, MEMBER)
+    assert viewer is not None
+    assert not viewer.sees_everything
+
+
+# --- steps that are cut short
+
+
+class KilledError(BaseException):
+    """Stands for kill -9."""
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_what_was_taken_away_stays_away_when_the_step_is_cut_short(
+    house: TinyHouse, monkeypatch: pytest.MonkeyPatch, *, recorded: bool
+) -> None:
+    token, app, act = given_token(house), enabled(house), governance.act
+
+    def killed(*given: Any) -> None:
+        if recorded:
+            act(*given)
+        raise KilledError
+
+    monkeypatch.setattr(governance, "act", killed)
+    with pytest.raises(KilledError):
+        login.revoke_token(house.house, COLLABORATION, MEMBER, "reports", house.key(MEMBER), "Stolen.")
+    assert login.viewer_of_token(house.house, token) is None
+    with pytest.raises(KilledError):
+        enabled(house)
+    refused("login.refused", lambda: enter(house, PASSWORD, code(app)))
+
+
+def test_nobody_takes_away_what_is_somebody_elses(house: TinyHouse) -> None:
+    token, app = given_token(house), enabled(house)
+    other = house.key("shop.steward")
+    for act in (
+        partial(login.disable, house.house, COLLABORATION, MEMBER, other, "Not mine."),
+        partial(login.revoke_token, house.house, COLLABORATION, MEMBER, "reports", other, "Not mine."),
+        partial(login.enable, house.house, COLLABORATION, MEMBER, PASSWORD, other, "Not mine."),
+    ):
+        refused("statement.wrong_key", act)
+    assert login.viewer_of_token(house.house, token) is not None
+    enter(house, PASSWORD, code(app))
+
+
+# --- a closed collaboration
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[TinyHouse]:
+    """A collaboration that was closed while one member had a login and a token."""
+    house = make_house(tmp_path, charter=governed())
+    yield house
+    house.house.log.close()
+
+
+def close(house: TinyHouse) -> None:
+    house.act("shop.steward", "d-end", DecisionOpened(matter="closing", about=COLLABORATION))
+    house.vote("d-end", "panel.steward")
+    with house.house.state(COLLABORATION) as state:
+        assert state.phase == "closed"
+
+
+def test_members_of_a_closed_collaboration_read_its_past(closed: TinyHouse) -> None:
+    token, app = given_token(closed), enabled(closed)
+    close(closed)
+    house = closed.house
+    by_key = login.enter_with_key(house, COLLABORATION, "panel.auditor", closed.key("panel.auditor"))
+    for entered in (enter(closed, PASSWORD, code(app)), by_key):
+        assert login.viewer_of(house, entered) is not None
+    client = TestClient(create_app(house), base_url="http://127.0.0.1:8321")
+    for page in ("/", "/governance", "/lineage", "/log"):
+        answer = client.get(page, headers={"authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.url.path) == (200, page)
+
+
+def test_in_a_closed_collaboration_ways_in_are_only_taken_away_and_the_record_stays(
+    closed: TinyHouse,
+) -> None:
+    token, app = given_token(closed), enabled(closed)
+    close(closed)
+    size, key = closed.house.log.size, closed.key(MEMBER)
+    refused("login.closed", lambda: enabled(closed))
+    refused("login.closed", lambda: given_token(closed, "another"))
+    login.revoke_token(closed.house, COLLABORATION, MEMBER, "reports", key, "Lost.")
+    assert login.viewer_of_token(closed.house, token) is None
+    login.disable(closed.house, COLLABORATION, MEMBER, key, "Done.")
+    refused("login.refused", lambda: enter(closed, PASSWORD, code(app)))
+    assert closed.house.log.size == size

@@ -26,7 +26,8 @@ STRANGER = "stranger.steward"
 EVERYBODY = [*(each for members in MEMBERS.values() for each in members), *GUEST, STRANGER]
 ORGANIZATIONS = [*MEMBERS, "guest", "stranger"]
 ROLES = ["steward", "owner", "reviewer", "auditor", "analyst", "executive"]
-DATASETS = {"products": "shop", "campaigns": "media", "baskets": "panel"}
+DATASETS = {"sales": "shop", "campaigns": "media", "baskets": "panel"}
+AUDIENCES = {"shoppers": "sales", "mailed": "campaigns", "profiled": "baskets"}
 SENSITIVE = {"baskets"}
 TEMPLATES = ["audience_overlap", "joint_segmentation", "lookalike"]
 PURPOSES = ["insight", "planning", "resale"]
@@ -44,27 +45,24 @@ def _party(name: str, members: dict[str, list[str]]) -> Document:
 
 
 def _dataset(name: str, owner: str) -> Document:
-    fields = [
-        {
-            "name": f"{attribute}_id",
-            "as": attribute,
-            "type": "string",
-            "required": True,
-            "max_length": 20,
-            "classification": kind,
-            "technique": "pass",
-        }
-        for attribute, kind in _FIELDS[name].items()
-    ]
+    household = {"kind": "pseudonymize", "domain": "household"}
+    unit = {"name": "household_id", "as": "unit", "type": "string", "required": True, "max_length": 20}
+    fields = [unit | {"classification": "direct_identifier", "technique": household}]
+    for attribute, classification in _FIELDS[name].items():
+        column = {"name": f"its_{attribute}", "as": attribute, "type": "string", "required": True}
+        fields.append(column | {"max_length": 20, "classification": classification, "technique": "pass"})
+    checklist = [{"id": "consent", "text": "Everybody agreed.", "required": True}]
     return {
         "id": name,
+        "onboarding": checklist if name in SENSITIVE else [],
+        "attestation_days": 90,
         "participant": owner,
         "entity": _ENTITIES[name],
         "title": name,
         "description": name,
-        "classification": "commercial",
+        "classification": "personal",
         "purposes": ["insight", "planning"] if name != "campaigns" else ["insight"],
-        "lawful_basis": "not_personal_data",
+        "lawful_basis": "consent",
         "license": {"id": "LicenseRef-test", "terms": "Test only", "redistribution": False},
         "max_rows": 100,
         "max_bytes": 1000,
@@ -72,16 +70,16 @@ def _dataset(name: str, owner: str) -> Document:
     }
 
 
-_ENTITIES = {"products": "product", "campaigns": "campaign", "baskets": "coupon"}
+_ENTITIES = {"sales": "transaction", "campaigns": "assignment", "baskets": "profile"}
 _FIELDS = {
-    "products": {"product": "reference"},
-    "campaigns": {"campaign": "reference"},
-    "baskets": {"coupon": "sensitive", "product": "reference", "campaign": "reference"},
+    "sales": {"product": "behavioural"},
+    "campaigns": {"campaign": "behavioural"},
+    "baskets": {"age": "sensitive"},
 }
 
 
-def document(collaboration: str, version: int = 1, kind: str = "same") -> Document:
-    """The charter of a collaboration; `kind` is what a later version changes."""
+def document(collaboration: str, version: int = 1, kind: str = "same", term: str = "2026-12-31") -> Document:
+    """The charter of a collaboration; `kind` is what a version changes, `term` the ethics panel's."""
     parties = copy.deepcopy(MEMBERS)
     purposes = ["insight", "planning"]
     if kind == "guest":
@@ -153,8 +151,8 @@ def document(collaboration: str, version: int = 1, kind: str = "same") -> Docume
             },
         ],
         "review_body": {"members": ["shop.reviewer", "panel.reviewer", "media.auditor"], "quorum": 2},
-        "ethics_panel": {"members": ["media.auditor"], "quorum": 1, "term_until": "2026-12-31"},
-        "remedies": ["warn", "recall", "suspend"],
+        "ethics_panel": {"members": ["media.auditor"], "quorum": 1, "term_until": term},
+        "remedies": ["warn", "recall", "suspend", "revoke"],
         "access": {
             "detail": {"steward": "full", "analyst": "full", "executive": "summary"},
             "release_valid_days": 30,

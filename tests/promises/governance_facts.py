@@ -40,8 +40,12 @@ class Grant:
     role: str
     start: datetime
     end: datetime
-    emergency: bool = False
+    lender: str | None = None
     revoked: bool = False
+
+    @property
+    def emergency(self) -> bool:
+        return self.lender is not None
 
 
 @dataclass
@@ -78,8 +82,12 @@ class Review:
 
 @dataclass
 class Request:
+    asker: str
     template: str
+    audiences: tuple[str, ...]
+    purpose: str
     datasets: tuple[str, ...]
+    charter: str | None
     status: str = "submitted"
     approval: str | None = None
 
@@ -105,6 +113,7 @@ class Facts:
     organizations: dict[str, Organization] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    agreed_keys: dict[str, str] = field(default_factory=dict)
     used_keys: set[str] = field(default_factory=set)
     grants: dict[str, Grant] = field(default_factory=dict)
     questions: dict[str, Question] = field(default_factory=dict)
@@ -114,6 +123,7 @@ class Facts:
     requests: dict[str, Request] = field(default_factory=dict)
     releases: dict[str, Release] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
+    vouched: dict[str, datetime] = field(default_factory=dict)
 
     # --- facts
 
@@ -144,8 +154,10 @@ class Facts:
     def status(self, organization: str) -> str | None:
         return self.organizations[organization].status if organization in self.organizations else None
 
-    def roles(self, member: str, *, lent: bool = True) -> set[str]:
-        if self.members.get(member) != "active" or self.status(home(member)) != "active":
+    def roles(self, member: str, *, lent: bool = False, suspended: bool = False) -> set[str]:
+        """What the member may be now. Lent roles count where that is said; being suspended takes all away."""
+        here = {"active", "suspended"} if suspended else {"active"}
+        if self.members.get(member) != "active" or self.status(home(member)) not in here:
             return set()
         return {
             grant.role
@@ -165,6 +177,21 @@ class Facts:
             for member, roles in ((each["id"], each["roles"]) for each in party["members"])
             if "steward" in roles and self.members.get(member) == "active" and member in self.keys
         }
+
+    def stays(self, document: Document | None) -> set[str]:
+        """Parties that neither left nor were removed."""
+        named = parties(document) if document else []
+        return {each for each in named if self.status(each) not in ("left", "removed")}
+
+    def is_revoked(self, *about: tuple[str, str]) -> bool:
+        """By the remedy of a dispute that was upheld after the charter came into force."""
+        since = self.texts[self.active].changed if self.active else 0
+        return any(
+            (each.status, each.remedy) == ("upheld", "revoke")
+            and each.changed > since
+            and (each.kind, each.about) in about
+            for each in self.disputes.values()
+        )
 
     def is_disputed(self, *about: tuple[str, str]) -> bool:
         return any(

@@ -17,7 +17,6 @@ from tests.promises.governance_facts import (
     Release,
     Review,
     home,
-    parties,
     people,
 )
 from tests.promises.governance_votes import STEPS, outcome, right_of
@@ -58,7 +57,7 @@ def _effects(model: Facts) -> Iterator[Step]:
         if question.matter == "membership":
             step = question.content["step"]
             if _takes(model, question.about, step, question.changed):
-                yield partial(_set_organization, model, question.about, step)
+                yield partial(_set_organization, model, question.about, step, question.content.get("key_id"))
     for _, dispute in sorted(model.disputes.items()):
         remedy = (dispute.status, dispute.remedy, dispute.kind)
         if remedy == ("upheld", "suspend", "participant") and _takes(
@@ -92,12 +91,17 @@ def _set_phase(model: Facts, phase: str) -> None:
     model.phase, model.phase_changed = phase, model.number
 
 
-def _set_organization(model: Facts, organization: str, step: str) -> None:
+def _set_organization(model: Facts, organization: str, step: str, key: str | None = None) -> None:
     status = {"suspend": "suspended", "reinstate": "invited", "remove": "removed"}[step]
     model.organizations[organization] = Organization(status, model.number)
-    if step == "reinstate":  # its stewards come again with new keys
+    if step != "reinstate":
+        return
+    model.agreed_keys.pop(organization, None)
+    if key is not None:  # it comes back with this one, and all others of its stewards end
+        model.agreed_keys[organization] = key
         for grant in model.grants.values():
-            if grant.role == "steward" and home(grant.member) == organization:
+            old = model.keys.get(grant.member) != key
+            if old and grant.role == "steward" and home(grant.member) == organization:
                 model.keys.pop(grant.member, None)
 
 
@@ -122,7 +126,7 @@ def _activation(model: Facts) -> Iterator[Step]:
         return
     waiting = [(digest, text) for digest, text in model.texts.items() if text.status == "proposed"]
     for digest, text in sorted(waiting, key=lambda each: each[1].changed):
-        wanted = [each for each in parties(text.document) if model.status(each) not in ("left", "removed")]
+        wanted = model.stays(text.document) | model.stays(model.charter)
         roster = model.roster(text.document)
         complete = wanted and all(text.signatures.get(each) == roster for each in wanted)
         if complete and text.supersedes == model.active:
@@ -197,7 +201,8 @@ def _stands(model: Facts, grant: Grant) -> bool:
 def _ended_reviews(model: Facts) -> Iterator[Step]:
     for _, review in sorted(model.reviews.items()):
         answered = all(keep is not None for keep in review.asked.values())
-        if review.status == "open" and (answered or model.now >= review.due):
+        over = model.now >= review.due and review.kind == "access"
+        if review.status == "open" and (answered or over):
             yield partial(_close, model, review)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.promises.governance_cast import Document
+from tests.promises.governance_cast import AUDIENCES, Document
 from tests.promises.governance_facts import (
     Dispute,
     Facts,
@@ -26,6 +26,7 @@ from tests.promises.governance_facts import (
 )
 
 STEWARDS = {"steward", "owner"}
+READERS = {"steward", "analyst", "executive"}
 TERMS = "the terms"
 # What organizations do that a charter in force does not name (yet).
 JOINING = {
@@ -40,6 +41,7 @@ JOINING = {
     "revoke",
     "acknowledge",
     "sign",
+    "login",
 }
 
 
@@ -66,11 +68,13 @@ class Model(Facts):
             return False
         if verb == "accept" or (verb == "propose" and self.phase == "forming"):
             return True
-        if (
-            self.members.get(actor) != "active"
-            or self.status(home(actor)) != "active"
-            or actor not in self.keys
-        ):
+        if self.members.get(actor) != "active" or actor not in self.keys:
+            return False
+        if verb == "login":
+            return True
+        if self.status(home(actor)) == "suspended":
+            return verb in ("leave", "revoke_key")
+        if self.status(home(actor)) != "active":
             return False
         if self.charter is None or verb in JOINING:
             return True
@@ -84,14 +88,18 @@ class Model(Facts):
         if self.phase == "forming":
             return True
         charter = self.texts[self.active or ""].document
-        new = {each["id"] for each in document["purposes"]} - {each["id"] for each in charter["purposes"]}
-        agreed = {
-            each.about
+        worded = [(each["id"], each["title"], each["description"]) for each in document["purposes"]]
+        known = [(each["id"], each["title"], each["description"]) for each in charter["purposes"]]
+        agreed = [
+            (each.about, each.content["title"], each.content["description"])
             for each in self.questions.values()
             if each.matter == "purpose" and each.status == "approved"
-        }
+        ]
         return (
-            bool(self.roles(actor) & STEWARDS) and document["version"] > charter["version"] and new <= agreed
+            bool(self.roles(actor) & STEWARDS)
+            and document["version"] > charter["version"]
+            and self.stays(charter) <= set(parties(document))
+            and set(worded) <= {*known, *agreed}
         )
 
     def do_propose(self, actor: str, digest: str, document: Document, supersedes: str | None) -> None:
@@ -130,10 +138,16 @@ class Model(Facts):
             self.status(organization) == "invited"
             and home(actor) == organization
             and "steward" in self.named(actor)
-            and actor not in self.keys
-            and key not in self.used_keys
+            and self._comes_with(actor, organization, key)
             and "contract" in evidence
         )
+
+    def _comes_with(self, actor: str, organization: str, key: str) -> bool:
+        """Who is new brings a new key. Who comes back brings its old one, or the one that was agreed."""
+        had = self.keys.get(actor)
+        if organization not in parties(self.charter or {}):
+            return had is None and key not in self.used_keys
+        return key == self.agreed_keys.get(organization, had) and (key == had or key not in self.used_keys)
 
     def do_accept(self, actor: str, organization: str, key: str, evidence: list[str]) -> None:
         self.organizations[organization] = Organization("active", self.number)
@@ -144,7 +158,7 @@ class Model(Facts):
         self._replace_grants(actor, roles, datetime(2100, 1, 1, tzinfo=UTC))
 
     def may_leave(self, actor: str, organization: str) -> bool:
-        return home(actor) == organization and bool(self.roles(actor) & STEWARDS)
+        return home(actor) == organization and bool(self.roles(actor, suspended=True) & STEWARDS)
 
     def do_leave(self, actor: str, organization: str) -> None:
         self.organizations[organization] = Organization("left", self.number)
@@ -179,7 +193,7 @@ class Model(Facts):
     def may_revoke_key(self, actor: str, member: str, key: str) -> bool:
         if self.members.get(member) != "active" or self.keys.get(member) != key:
             return False
-        return actor == member or self._manages(actor, member)
+        return actor == member or self._manages(actor, member, suspended=True)
 
     def do_revoke_key(self, actor: str, member: str, key: str) -> None:
         del self.keys[member]
@@ -219,11 +233,18 @@ class Model(Facts):
         self.grants[grant].revoked = True
 
     def may_lend(self, actor: str, grant: str, member: str, role: str, end: datetime) -> bool:
-        """An emergency: a colleague's word is enough, for hours."""
+        """An emergency: the word of one who leads is enough, for hours; but not while it owes an account."""
+        overdue = {
+            self.grants[each].lender
+            for review in self.reviews.values()
+            if review.kind == "emergency" and review.status == "open" and review.due <= self.now
+            for each in review.asked
+        }
         return (
             self.phase != "forming"
             and grant not in self.grants
-            and bool(self.roles(actor))
+            and actor not in overdue
+            and bool(self.roles(actor) & (STEWARDS | {"executive"}))
             and actor != member
             and home(actor) == home(member)
             and self.members.get(member) == "active"
@@ -231,14 +252,19 @@ class Model(Facts):
         )
 
     def do_lend(self, actor: str, grant: str, member: str, role: str, end: datetime) -> None:
-        self.grants[grant] = Grant(member, role, self.now, end, emergency=True)
+        self.grants[grant] = Grant(member, role, self.now, end, lender=actor)
 
     def may_attest(self, actor: str, review: str, grant: str, keep: bool) -> bool:
         known = self.reviews.get(review)
         if known is None or known.status != "open" or grant not in known.asked or grant not in self.grants:
             return False
-        may = bool(self.roles(actor) & (STEWARDS | {"reviewer", "auditor"}))
-        return may and self.grants[grant].member != actor
+        asked, role = known.asked[grant], self.grants[grant]
+        if actor in (role.member, role.lender):
+            return False
+        if home(actor) == home(role.member):
+            return bool(self.roles(actor) & (STEWARDS | {"reviewer", "auditor"}))
+        confirms = asked is None and (keep or role.emergency)  # others overrule nobody, and end no role
+        return confirms and bool(self.roles(actor) & {"reviewer", "auditor"})
 
     def do_attest(self, actor: str, review: str, grant: str, keep: bool) -> None:
         self.reviews[review].asked[grant] = keep
@@ -246,13 +272,15 @@ class Model(Facts):
     # --- stops and objections
 
     def may_freeze(self, actor: str) -> bool:
-        return self.phase == "active" and bool(self.roles(actor) & STEWARDS)
+        return self.phase == "active" and bool(self.roles(actor, lent=True) & STEWARDS)
 
     def do_freeze(self, actor: str) -> None:
         self.phase, self.phase_changed = "frozen", self.number
 
     def may_dispute(self, actor: str, dispute: str, kind: str, about: str, remedy: str) -> bool:
         if self.phase == "forming" or dispute in self.disputes or dispute in self.questions:
+            return False
+        if dispute.startswith("r-"):
             return False
         charter = self.charter or {}
         known = {
@@ -276,28 +304,54 @@ class Model(Facts):
     def do_acknowledge(self, actor: str, terms: str) -> None:
         self.acknowledged.add(actor)
 
+    def reads(
+        self, actor: str, template: str, audiences: tuple[str, ...], purpose: str
+    ) -> tuple[str, ...] | None:
+        """Whose data the answer rests on; None: the charter's own rules refuse the question."""
+        charter = self.charter or {"computations": [], "datasets": [], "purposes": []}
+        agreed = next((each for each in charter["computations"] if each["template"] == template), None)
+        if agreed is None or "analyst" not in people(charter).get(actor, []):
+            return None
+        if home(actor) not in agreed["requesters"] or purpose not in agreed["purposes"]:
+            return None
+        read = [AUDIENCES[each] for each in audiences]
+        if template == "joint_segmentation":
+            read = ["baskets", "sales"]
+        elif len(set(audiences)) < 2:
+            return None
+        given = {each["id"]: each["purposes"] for each in charter["datasets"]}
+        return tuple(sorted(read)) if all(purpose in given[each] for each in read) else None
+
     def may_request(
         self,
         actor: str,
         request: str,
         template: str,
+        audiences: tuple[str, ...],
         purpose: str,
         datasets: tuple[str, ...],
         approval: str | None,
+        charter: str | None,
     ) -> bool:
-        charter = self.charter or {"computations": [], "datasets": []}
-        agreed = next((each for each in charter["computations"] if each["template"] == template), None)
-        given = {each["id"]: each["purposes"] for each in charter["datasets"]}
+        agreed = next(
+            (each for each in (self.charter or {}).get("computations", []) if each["template"] == template),
+            None,
+        )
         if agreed is None or self.phase != "active" or request in self.requests or request in self.questions:
             return False
+        given = {each["id"]: each["purposes"] for each in (self.charter or {})["datasets"]}
+        mine = (("participant", home(actor)), *(("dataset", each) for each in datasets))
         return (
-            bool(self.roles(actor) & (STEWARDS | {"analyst"}))
+            bool(self.roles(actor, lent=True) & (STEWARDS | {"analyst"}))
             and home(actor) in agreed["requesters"]
             and purpose in agreed["purposes"]
             and all(purpose in given[each] for each in datasets)
             and approval == agreed.get("approval")
+            and charter == self.active
+            and set(datasets) == set(self.reads(actor, template, audiences, purpose) or ())
             and actor in self.acknowledged
-            and not self.is_disputed(("participant", home(actor)), *(("dataset", each) for each in datasets))
+            and not self.is_disputed(*mine)
+            and not self.is_revoked(*mine)
         )
 
     def do_request(
@@ -305,20 +359,36 @@ class Model(Facts):
         actor: str,
         request: str,
         template: str,
+        audiences: tuple[str, ...],
         purpose: str,
         datasets: tuple[str, ...],
         approval: str | None,
+        charter: str | None,
     ) -> None:
-        self.requests[request] = Request(template, datasets, approval=approval)
+        asked = Request(actor, template, audiences, purpose, datasets, charter, approval=approval)
+        self.requests[request] = asked
         if approval:
-            asked = Question("request", request, actor, self.now, self.number, right=approval)
-            self.questions[request] = asked
+            question = Question("request", request, actor, self.now, self.number, right=approval)
+            self.questions[request] = question
+
+    def verdict(self, request: str) -> bool | None:
+        """What the house has to say to a request now; None: nothing."""
+        known = self.requests.get(request)
+        if known is None or known.status != "submitted" or self.phase != "active":
+            return None
+        read = self.reads(known.asker, known.template, known.audiences, known.purpose)
+        if known.charter != self.active or read is None or not set(read) <= set(known.datasets):
+            return False
+        if not known.approval:
+            return True
+        status = self.questions[request].status
+        return None if status == "pending" else status == "approved"
 
     def may_open(self, actor: str, release: str, detail: str, why: str) -> bool:
         known = self.releases.get(release)
         if known is None or self.phase != "active" or known.recalled or self.now >= known.expires:
             return False
-        roles = self.roles(actor)
+        roles = self.roles(actor, lent=True)
         most = "full" if roles & {"steward", "analyst"} else "summary" if "executive" in roles else None
         return (
             most in ("full", detail)
@@ -328,10 +398,101 @@ class Model(Facts):
             and not self.is_disputed(
                 ("participant", home(actor)), ("release", release), ("request", known.request)
             )
+            and not self.is_revoked(
+                ("participant", home(actor)), ("release", release), ("request", known.request)
+            )
         )
 
     def do_open(self, actor: str, release: str, detail: str, why: str) -> None:
         pass
+
+    def may_login(self, actor: str, member: str) -> bool:
+        return actor == member
+
+    def do_login(self, actor: str, member: str) -> None:
+        pass
+
+    def trace(self, verb: str, actor: str, **act: Any) -> str | None:
+        """The lent role without which this act, which is allowed, would not be: it is logged twice."""
+        needed = {"freeze": STEWARDS, "request": STEWARDS | {"analyst"}, "open": READERS}.get(verb, set())
+        lasting = self.roles(actor)
+        if verb == "open" and lasting & READERS and act["detail"] == "full":
+            needed = READERS - {"executive"}
+        if not needed or lasting & needed:
+            return None
+        lent = [
+            name
+            for name, grant in sorted(self.grants.items())
+            if grant.member == actor and grant.emergency and not grant.revoked and self.now < grant.end
+        ]
+        return next((name for name in lent if self.grants[name].role in needed), None)
+
+    # --- data
+
+    def may_vouch(self, actor: str, dataset: str, evidence: list[str], end: datetime) -> bool:
+        """For the dataset's checklist, in the words of whoever owns it."""
+        document = self.charter or self.proposal or {"datasets": []}
+        known = next((each for each in document["datasets"] if each["id"] == dataset), None)
+        if known is None:
+            return False
+        may = STEWARDS if known["classification"] == "personal" else STEWARDS | {"contributor"}
+        return (
+            known["participant"] == home(actor)
+            and bool(self.roles(actor) & may)
+            and (not known.get("onboarding") or "consent" in evidence)
+            and end <= self.now + timedelta(days=90)
+        )
+
+    def do_vouch(self, actor: str, dataset: str, evidence: list[str], end: datetime) -> None:
+        self.vouched[dataset] = end
+
+    def may_contribute(self, actor: str, dataset: str, purpose: str) -> bool:
+        charter = self.charter or {"datasets": []}
+        known = next((each for each in charter["datasets"] if each["id"] == dataset), None)
+        if known is None or self.phase != "active":
+            return False
+        return (
+            known["participant"] == home(actor)
+            and bool(self.roles(actor, lent=True) & (STEWARDS | {"contributor"}))
+            and purpose in known["purposes"]
+            and (not known.get("onboarding") or self.now < self.vouched.get(dataset, self.now))
+            and not self.is_disputed(("participant", home(actor)), ("dataset", dataset))
+            and not self.is_revoked(("participant", home(actor)), ("dataset", dataset))
+        )
+
+    def giver(self, dataset: str) -> str | None:
+        """Somebody who may give this data now, for all it is agreed for, with a lasting role."""
+        charter = self.charter or {"datasets": []}
+        known = next((each for each in charter["datasets"] if each["id"] == dataset), None)
+        if known is None:
+            return None
+        able = (
+            member
+            for member in sorted(self.keys)
+            if home(member) == known["participant"]
+            and self.roles(member) & (STEWARDS | {"contributor"})
+            and all(
+                self.allows("contribute", member, dataset=dataset, purpose=purpose)
+                for purpose in known["purposes"]
+            )
+        )
+        return next(able, None)
+
+    def may_answer(self, request: str) -> bool:
+        """Whether it may run today, on data that was just given by those it is of."""
+        known = self.requests[request]
+        read = self.reads(known.asker, known.template, known.audiences, known.purpose)
+        about = (("request", request), ("participant", home(known.asker)))
+        return (
+            known.status == "permitted"
+            and self.phase == "active"
+            and known.charter == self.active
+            and read is not None
+            and set(read) == set(known.datasets)
+            and self.status(home(known.asker)) == "active"
+            and not self.is_disputed(*about)
+            and not self.is_revoked(*about)
+        )
 
     def answered(self, request: str, release: str, receivers: tuple[str, ...], end: datetime) -> None:
         """The house ran it and released the answer."""
@@ -341,8 +502,8 @@ class Model(Facts):
 
     # --- helpers
 
-    def _manages(self, actor: str, member: str) -> bool:
-        may = bool(self.roles(actor) & STEWARDS) and home(actor) == home(member)
+    def _manages(self, actor: str, member: str, *, suspended: bool = False) -> bool:
+        may = bool(self.roles(actor, suspended=suspended) & STEWARDS) and home(actor) == home(member)
         return may and self.is_heard_of(member)
 
     def _lasts(self, end: datetime) -> bool:

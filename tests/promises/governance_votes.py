@@ -5,7 +5,7 @@ Belongs here: decision rights in plain sets. Must not be here: imports of the pa
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.promises.governance_cast import SENSITIVE
@@ -58,9 +58,7 @@ def circles(model: Facts, question: Question) -> list[Circle]:
     def panel(clause: dict[str, Any]) -> Circle:
         ended = "term_until" in clause and model.now.date() > date.fromisoformat(clause["term_until"])
         seats = set() if ended else set(clause["members"]) - out
-        voices = {
-            each: {each} for each in seats if model.roles(each, lent=False) and home(each) not in silent_homes
-        }
+        voices = {each: {each} for each in seats if model.roles(each) and home(each) not in silent_homes}
         return clause["quorum"], voices
 
     found: list[Circle] = []
@@ -75,11 +73,11 @@ def circles(model: Facts, question: Question) -> list[Circle]:
         voters = {
             member
             for member in model.members
-            if home(member) in deciders and model.roles(member, lent=False) & (STEWARDS | {"reviewer"})
+            if home(member) in deciders and model.roles(member) & (STEWARDS | {"reviewer"})
         }
         voices = {}
         for each in deciders:
-            if model.status(each) != "active" or each in silent_homes:
+            if each in silent_homes or (model.status(each) != "active" and each not in affected):
                 continue
             speakers = {member for member in voters if home(member) == each}
             if speakers == out:
@@ -112,7 +110,10 @@ def outcome(model: Facts, question: Question) -> str | None:
     if model.now >= question.opened + timedelta(hours=hours):
         return "expired"
     groups = circles(model, question)
-    if not voters(model, question):
+    if question.matter == "dispute":
+        if any(needed > len(voices) for needed, voices in groups):
+            return None  # too few are left, which is nobody's gain
+    elif not voters(model, question):
         return "rejected"
     verdicts = []
     for needed, voices in groups:
@@ -145,6 +146,8 @@ class Reference(Model):
             return False
         if not (roles & (STEWARDS | {"reviewer"}) or (matter == "exception" and roles)):
             return False
+        if question.startswith("r-"):
+            return False
         if matter in ("thaw", "closing"):
             return about == here and not content
         fields = {
@@ -152,7 +155,17 @@ class Reference(Model):
             "exception": {"what", "owner", "residual_risk", "expires_at"},
             "purpose": {"title", "description"},
         }[matter]
-        return set(content) == fields and (matter != "membership" or content["step"] in STEPS)
+        if matter == "membership" and content.get("step") == "reinstate":
+            content = {each: content[each] for each in content if each != "key_id"}
+        if set(content) != fields:
+            return False
+        if matter == "membership":
+            return content["step"] in STEPS and about in self.organizations
+        if matter == "exception":
+            owner = content["owner"]
+            answers = self.members.get(owner) == "active" and self.status(home(owner)) == "active"
+            return answers and datetime.fromisoformat(content["expires_at"]) > self.now
+        return True
 
     def do_ask(
         self, actor: str, question: str, matter: str, about: str, content: dict[str, Any], here: str

@@ -7,7 +7,7 @@ expectation about what is allowed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,15 +18,24 @@ from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.log import AuditLog
 from orchestration.audit.projections import AlreadyRecordedError, OutOfOrderError
-from orchestration.audit.statement import sign
-from orchestration.audit.vocabulary import Payload, Stage, StageReceipt
+from orchestration.audit.statement import sign, statement_id
+from orchestration.audit.vocabulary import Payload
 from orchestration.charter.model import Charter
 from orchestration.digests import canonical_json, digest_bytes
-from orchestration.errors import CharterError, IntegrityError, PolicyDeniedError
+from orchestration.errors import (
+    CharterError,
+    ContributionError,
+    IntegrityError,
+    PolicyDeniedError,
+    ReceiptError,
+)
+from orchestration.participants import policy, verdict
 from orchestration.participants.consequences import closing_due, due
 from orchestration.participants.enrollment import prove
+from orchestration.participants.question import Question
 from orchestration.participants.state import State, participant_of
 from orchestration.signing import SigningKey
+from tests.data_path import DataPath
 from tests.promises.governance_cast import Document
 
 REFUSALS = (PolicyDeniedError, IntegrityError, CharterError, AlreadyRecordedError, OutOfOrderError)
@@ -85,10 +94,15 @@ class World:
             key = self.keys[str(event.payload.public_key["keyid"])]
         return sign(event, key or SigningKey.generate(), issued=event.time)
 
-    def records(self, event: Event) -> bool:
-        """Whether the log took it."""
+    def records(self, event: Event, lent: str | None = None) -> bool:
+        """Whether the log took it; `lent`: the emergency grant whose use is told with it."""
+        events = [event]
+        if lent is not None:
+            act = statement_id(event)
+            told = e.EmergencyUsed(grant=lent, member=event.actor, action=event.type, act=act)
+            events.insert(0, self.forged(event.time, told, event.actor))
         try:
-            self.log.append(event)
+            self.log.append_many(events)
         except REFUSALS as error:
             self.refusals[error.code] = self.refusals.get(error.code, 0) + 1
             return False
@@ -226,6 +240,19 @@ class World:
     def _vote(self, question: str, vote: Any) -> tuple[str, Payload]:
         return question, e.VoteCast(decision=question, vote=vote)
 
+    def _login(self, member: str) -> tuple[str, Payload]:
+        return member, e.LoginChanged(change="enabled")
+
+    def _vouch(self, dataset: str, evidence: list[str], end: datetime) -> tuple[str, Payload]:
+        shown = {each: digest_bytes(b"shown") for each in evidence}
+        return dataset, e.DatasetAttested(dataset=dataset, evidence=shown, expires_at=end)
+
+    def may_contribute(self, at: datetime, actor: str, dataset: str, purpose: str) -> bool:
+        """Whether the policies let it; the delivery itself is another promise's."""
+        with self.log.read() as connection:
+            state = State(connection, self.name, at)
+            return policy.allows(state, Question(actor, "contribute", dataset, {"purpose": purpose}))
+
     def _acknowledge(self, terms: str, member: str) -> tuple[str, Payload]:
         digest = charter_of({**self.document, "collaboration": self.name}).terms_digest
         return member, e.TermsAcknowledged(
@@ -238,19 +265,22 @@ class World:
         self,
         request: str,
         template: str,
+        audiences: tuple[str, ...],
         purpose: str,
         datasets: tuple[str, ...],
         approval: str | None,
+        charter: str | None,
         requester: str,
     ) -> tuple[str, Payload]:
         payload = s.RequestSubmitted(
             template=template,
-            parameters={},
+            parameters=dict(zip(("left", "right"), audiences, strict=False)),
             purpose=purpose,
             requester=requester,
             participant=participant_of(requester),
             datasets=datasets,
             approval=approval,
+            charter=charter,
         )
         return request, payload
 
@@ -260,36 +290,39 @@ class World:
     # --- what the house does on its own
 
     def decides(self, request: str, allowed: bool, at: datetime) -> bool:
-        decided = s.RequestDecided(allowed=allowed, message="Decided.")
-        return self.records(self.forged(at, decided, request))
+        """In the house's own words where it has any; in made-up ones where it says something else."""
+        payload: Payload = s.RequestDecided(allowed=allowed, message="Decided.")
+        with self.log.read() as connection:
+            state = State(connection, self.name, at)
+            row = state.request(request)
+            said = verdict.verdict(state, state.charter, row) if row is not None and state.charter else None
+        if (
+            said is not None
+            and isinstance(said.payload, s.RequestDecided)
+            and said.payload.allowed is allowed
+        ):
+            payload = said.payload
+        return self.records(self.forged(at, payload, request))
 
     def answers(
-        self, request: str, release: str, receivers: tuple[str, ...], at: datetime, end: datetime
+        self, request: str, template: str, purpose: str, givers: Mapping[str, str], at: datetime
     ) -> bool:
-        """Run, protect and release."""
-        run = s.ComputationRun(
-            receipt=receipt("cells", request),
-            request=request,
-            template="t",
-            template_digest=digest_bytes(b"t"),
-        )
-        cells = dict.fromkeys(("threshold", "cells_shown", "cells_primary", "cells_complementary"), 5)
-        made = s.OutputGenerated(
-            receipt=receipt("protected", request), request=request, template="t", **cells
-        )
-        released = s.OutputReleased(
-            receipt=receipt("insight", request),
-            request=request,
-            release=release,
-            template="t",
-            purpose="insight",
-            receivers=receivers,
-            files={"table.csv": digest_bytes(b"table")},
-            expires_at=end,
-        )
+        """Give what the answer reads, by these members; run, protect and release."""
+        with self.log.read() as connection:
+            state = State(connection, self.name, at)
+            charter, keys = state.charter, {each: state.active_key(each) for each in givers.values()}
+        if charter is None:
+            return False
+        path = DataPath(self.log, charter, at)
         try:
-            self.log.append_many([self.forged(at, each, request) for each in (run, made, released)])
-        except REFUSALS:
+            gates = []
+            for dataset, giver in givers.items():
+                key = keys[giver]
+                signing = self.keys[key.id] if key is not None else SigningKey.generate()
+                gates.append(path.contribute(dataset, giver, signing, file=request))
+            path.answer(request, template, purpose, path.record(path.refreshed(*gates)))
+        except (*REFUSALS, ContributionError, ReceiptError) as error:
+            self.refusals[error.code] = self.refusals.get(error.code, 0) + 1
             return False
         return True
 
@@ -328,18 +361,13 @@ class World:
                 "attested": {(row.review, row.grant): row.keep for row in state.rows(g.attestations)},
                 "requests": {row.request: row.status for row in state.rows(t.requests)},
                 "releases": {row.release: row.recalled for row in state.rows(t.releases)},
+                "vouched": {
+                    row.dataset: datetime.fromisoformat(row.expires_at)
+                    for row in state.rows(g.attested_datasets)
+                },
                 "acknowledged": {row.member for row in state.rows(g.acknowledgements)},
             }
 
 
 def charter_of(document: Document) -> Charter:
     return Charter.model_validate_json(canonical_json(document))
-
-
-def receipt(stage: Stage, request: str) -> StageReceipt:
-    return StageReceipt(
-        stage=stage,
-        subject=request,
-        charter_digest=digest_bytes(b"charter"),
-        run_id="0198f0c2-0000-7000-8000-000000000000",
-    )

@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 
 from orchestration.defs.build import build_defs
+from orchestration.defs.resources import ACTOR_TAG, CHARTER_TAG, COLLABORATION_TAG
 from orchestration.settings import PROJECT_ROOT, load_settings
 
 SNAPSHOT = Path(__file__).with_name("definitions.json")
@@ -114,15 +115,18 @@ def test_every_asset_has_what_people_look_for(definitions: dg.Definitions) -> No
 
 def test_every_deidentified_dataset_has_blocking_checks(definitions: dg.Definitions) -> None:
     found = described(definitions)
-    for key in found["assets"]:
-        if "/deidentified/" in key:
-            texts = [text for check, text in found["checks"].items() if check.startswith(f"{key}:")]
-            assert any(text.startswith("blocking") for text in texts), key
+    deidentified = [key for key in found["assets"] if "/deidentified/" in key]
+    assert len(deidentified) == 8
+    for key in deidentified:
+        texts = [text for check, text in found["checks"].items() if check.startswith(f"{key}:")]
+        assert any(text.startswith("blocking") for text in texts), key
 
 
 def test_the_path_of_every_insight_begins_at_contributions(definitions: dg.Definitions) -> None:
     assets = described(definitions)["assets"]
-    for key in (key for key in assets if "/insight/" in key):
+    insights = [key for key in assets if "/insight/" in key]
+    assert len(insights) == 3
+    for key in insights:
         layers, waiting = set(), [key]
         while waiting:
             asset = waiting.pop()
@@ -137,6 +141,16 @@ def test_the_path_of_every_insight_begins_at_contributions(definitions: dg.Defin
             "deidentified",
             "contribution",
         }
+
+
+def test_every_run_of_a_collaboration_says_under_which_charter(definitions: dg.Definitions) -> None:
+    """Also one that somebody starts in the UI, where no sensor adds tags."""
+    jobs = [each for each in definitions.resolve_all_job_defs() if each.name.startswith("grocery__")]
+    assert len(jobs) == 8 + 1 + 3
+    for job in jobs:
+        assert job.run_tags[COLLABORATION_TAG] == "grocery", job.name
+        assert job.run_tags[CHARTER_TAG].startswith("sha256:"), job.name
+        assert job.run_tags[ACTOR_TAG] == "operator", job.name
 
 
 def test_building_definitions_reads_no_data(initialized_home: Path, definitions: dg.Definitions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from types import ModuleType
 
 import pytest
@@ -61,6 +62,26 @@ def test_every_reason_says_what_to_do_next(generator: ModuleType) -> None:
     for code, reason in generator.reasons().items():
         assert reason.next_step.strip(), code
         assert reason.message.rstrip().endswith((".", "!", ")", "}")), code
+
+
+def test_every_command_that_refusals_and_pages_name_is_there(generator: ModuleType) -> None:
+    leaves = {path.removeprefix("glasshouse ") for path, _ in generator.commands()}
+    groups = {leaf.split()[0] for leaf in leaves if " " in leaf}
+    texts = {code: f"{reason.message} {reason.next_step}" for code, reason in generator.reasons().items()}
+    pages = [*DOCS.rglob("*.md"), *PROJECT_ROOT.glob("*.md")]
+    texts |= {page.name: page.read_text(encoding="utf-8") for page in pages}
+    named = [
+        (where, first, second)
+        for where, text in texts.items()
+        for first, second in re.findall(r"glasshouse ([a-z]+)(?: ([a-z]+))?(?=[ `])", text)
+    ]
+    assert len(named) > 200
+    wrong = [
+        (where, first, second)
+        for where, first, second in named
+        if first not in leaves and not (first in groups and (not second or f"{first} {second}" in leaves))
+    ]
+    assert not wrong
 
 
 def test_every_setting_has_a_variable_on_the_page() -> None:

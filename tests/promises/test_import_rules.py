@@ -14,15 +14,24 @@ PACKAGE = PROJECT_ROOT / "orchestration"
 
 # Lowest first. A module imports from lower rows and from its own part, never from a neighbour in its row.
 _CORE_OF_AUDIT = {
-    "vocabulary", "stage_events", "governance_events", "events", "statement", "tables", "governance_tables",
+    "vocabulary", "chronology", "stage_events", "governance_events", "events", "statement", "tables",
+    "governance_tables",
     "merkle", "projections", "governance_rows", "governance_projections", "log", "database", "receipts",
     "checkpoint", "cosignature", "tiles",
 }  # fmt: skip
+# What the guard of the log asks of a part that is above it: pure rules and documents.
+_CORES = {
+    "audit": _CORE_OF_AUDIT,
+    "participants": {"decision"},
+    "computation": {"request", "template"},
+    "scope": {"manifest"},
+}
 ROWS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"digests", "settings"}),
     frozenset({"signing"}),
-    frozenset({"charter", "engine", "audit core"}),
+    frozenset({"charter", "engine", "audit core", "participants core"}),
+    frozenset({"computation core", "scope core"}),
     frozenset({"participants"}),
     frozenset({"scope", "computation", "output"}),
     frozenset({"audit", "house"}),
@@ -83,8 +92,8 @@ def imported(path: Path) -> Iterator[str]:
 def part_of(module: str) -> str:
     """The part of the house a module of ours belongs to: `orchestration.audit.log` → `audit core`."""
     names = module.split(".")[1:]
-    if names[0] == "audit" and len(names) > 1 and names[1] in _CORE_OF_AUDIT:
-        return "audit core"
+    if len(names) > 1 and names[1] in _CORES.get(names[0], ()):
+        return f"{names[0]} core"
     return names[0]
 
 

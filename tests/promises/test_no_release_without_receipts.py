@@ -91,7 +91,9 @@ def test_a_receipt_counts_for_its_own_bytes_only(finished: TinyHouse) -> None:
 
 def test_every_release_stands_on_every_stage(finished: TinyHouse) -> None:
     needed = {"contribution", "deidentified", "gate", "room", "cells", "protected", "insight"}
-    for logged in finished.house.log.events(type="output.released"):
+    released = finished.house.log.events(type="output.released")
+    assert released
+    for logged in released:
         stages, waiting = set(), [logged.receipt_id]
         while waiting:
             receipt = load(finished.house.log, waiting.pop())
@@ -226,8 +228,9 @@ def test_a_forged_projection_opens_nothing(fresh: TinyHouse) -> None:
             (contribution, contribution.replace("-", "_")),
         )
         connection.exec_driver_sql(
-            "INSERT INTO receipts SELECT 'f' || substr(receipt_id, 2), collaboration, 'gate', subject, 0, seq"
-            " FROM receipts WHERE stage = 'deidentified'"
+            "INSERT INTO receipts"
+            " SELECT 'f' || substr(receipt_id, 2), collaboration, 'gate', subject, charter_digest, inputs,"
+            " 0, seq FROM receipts WHERE stage = 'deidentified'"
         )
     with pytest.raises(GlasshouseError) as refusal:
         refresh.refresh(fresh.house, fresh.charter, CALLER)

@@ -102,7 +102,6 @@ def test_every_family_has_its_exit_code() -> None:
         "CharterError": 2,
         "ServiceError": 3,
         "IntegrityError": 4,
-        "BudgetExceededError": 5,
     }
     assert expected.items() <= families.items()
     assert all(code == 1 for name, code in families.items() if name not in expected)

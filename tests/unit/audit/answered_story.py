@@ -73,14 +73,17 @@ class Story:
     folder: Path
     at: datetime = START
 
+    def __post_init__(self) -> None:
+        self.log.clock = lambda: self.at
+
     @contextmanager
     def state(self) -> Iterator[State]:
         with self.log.read() as connection:
             yield State(connection, NAME, self.at)
 
-    def say(self, subject: str, payload: Payload, actor: str = "operator", why: str = "test") -> LoggedEvent:
+    def event(self, subject: str, payload: Payload, actor: str = "operator", why: str = "test") -> Event:
         self.at += timedelta(minutes=1)
-        event = Event(
+        return Event(
             collaboration=NAME,
             subject=subject,
             actor=actor,
@@ -88,6 +91,9 @@ class Story:
             time=self.at,
             payload=payload,
         )
+
+    def say(self, subject: str, payload: Payload, actor: str = "operator", why: str = "test") -> LoggedEvent:
+        event = self.event(subject, payload, actor, why)
         lineage = (openlineage(subject),) if isinstance(payload, s.ComputationRun) else ()
         return self.log.append(event, lineage=lineage)
 

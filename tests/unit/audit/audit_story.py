@@ -87,6 +87,7 @@ class Desk:
         )
         self.act("transactions", attested)
         self.act(STEWARD, ge.TermsAcknowledged(terms=digest_bytes(b"terms")))
+        self.say(STEWARD, ge.EmergencyUsed(grant="g1", member=STEWARD, action="vote.cast", act="d1"))
 
     def release(self, gate: LoggedEvent, files: Mapping[str, bytes], request: str = "r1") -> LoggedEvent:
         """Everything from a submitted request to its release."""

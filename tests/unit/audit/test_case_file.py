@@ -207,10 +207,22 @@ def test_a_pack_can_be_made_again_when_the_dispute_is_over(tmp_path: Path) -> No
     assert again["claim"]["reason"] == "It looks wrong."
 
 
+def test_a_dispute_of_the_same_name_elsewhere_is_another(tmp_path: Path) -> None:
+    with answered(tmp_path) as story:
+        raised = ge.DisputeRaised(about_kind="request", about=REQUEST, remedy="recall")
+        ours = story.event("s-1", raised, "media.steward", "It looks wrong.")
+        story.log.append(ours.model_copy(update={"collaboration": "elsewhere", "justification": "Theirs."}))
+        story.log.append(ours)
+        story.say("s-1", ge.DisputeDocumented(digest=OTHER))
+        with story.state() as state:
+            pack: Any = make_case_file(story.log, state, "s-1")
+        assert pack["claim"]["reason"] == "It looks wrong."
+
+
 def test_an_unknown_dispute_has_none(tmp_path: Path) -> None:
     with (
         answered(tmp_path) as story,
         story.state() as state,
-        pytest.raises(ConfigError, match=r"no_such_dispute"),
+        pytest.raises(ConfigError, match=r"dispute\.not_found"),
     ):
         make_case_file(story.log, state, "s-9")

@@ -12,6 +12,7 @@ from sigstore._internal.rekor.checkpoint import SignedCheckpoint
 
 from orchestration.audit import checkpoint, cosignature, governance_events, witnessed
 from orchestration.audit import tables as t
+from orchestration.audit.checkpoint import Checkpoint
 from orchestration.audit.log import AuditLog
 from orchestration.audit.verify import verify_log
 from orchestration.audit.vocabulary import now
@@ -228,10 +229,75 @@ def test_a_cosignature_taken_away_is_found(room: Room) -> None:
     assert problems(room) == [f"checkpoint {size}"]
 
 
-def test_a_future_cosignature_has_its_own_clock(room: Room) -> None:
-    """The time is the witness's word; it decides nothing here."""
+def by_hand(room: Room, head: Checkpoint, line: cosignature.Cosignature) -> None:
+    """What who may write the database can do: a row, and the file that goes with it."""
+    row = {"size": head.size, "participant": line.participant, "collaboration": "grocery", "line": line.line}
+    with room.log.write() as connection:
+        connection.execute(t.cosignatures.insert(), row)
+    (room.checkpoints / head.filename).write_text(checkpoint.with_lines(head, [line.line]), encoding="utf-8")
+
+
+def counted(room: Room, size: int) -> tuple[str, ...]:
+    return witnessed.witnessed(room.log, room.charter, size).participants
+
+
+def ended(room: Room, reason: str) -> None:
+    payload = {"member": "data_provider.auditor", "key_id": room.keys["data_provider.auditor"].key_id}
+    revoked = governance_events.KeyRevoked.model_validate(payload | {"reason": reason})
+    room.say("data_provider.auditor", revoked, "data_provider.steward")
+
+
+@both_databases
+@pytest.mark.parametrize("reason", ["retired", "compromised"])
+def test_what_an_ended_key_cosigns_counts_not_even_by_hand(room: Room, reason: str) -> None:
+    """The checkpoint is of before the revocation, the line of after it."""
     head = room.seal()
-    at = now() + timedelta(days=1)
-    line = cosignature.make(head, "grocery", "data_provider", room.keys["data_provider.auditor"], at)
-    (found,) = add(room, f"{head.note}{line.line}\n")
-    assert found.at == at.replace(microsecond=0)
+    ended(room, reason)
+    later = now() + timedelta(seconds=2)
+    line = cosignature.make(head, "grocery", "data_provider", room.keys["data_provider.auditor"], later)
+    by_hand(room, head, line)
+    assert counted(room, head.size) == ()
+    assert problems(room) == [f"cosignature of checkpoint {head.size} by data_provider for grocery"]
+
+
+@pytest.mark.parametrize(("reason", "counts"), [("retired", True), ("lost", False), ("compromised", False)])
+def test_a_key_in_other_hands_takes_its_cosignatures_along(room: Room, reason: str, *, counts: bool) -> None:
+    """Whoever has it now can write any time into a line: so no line of it tells when it was made."""
+    size = room.seal().size
+    add(room, cosign(room))
+    assert counted(room, size) == ("data_provider",)
+    ended(room, reason)
+    assert counted(room, size) == (("data_provider",) if counts else ())
+    assert problems(room) == []
+
+
+def test_who_is_neither_steward_nor_auditor_counts_not_even_by_hand(room: Room) -> None:
+    head = room.seal()
+    line = cosignature.make(head, "grocery", "media_owner", room.keys["media_owner.analyst"], now())
+    by_hand(room, head, line)
+    assert counted(room, head.size) == ()
+    assert problems(room) == [f"cosignature of checkpoint {head.size} by media_owner for grocery"]
+
+
+def test_who_the_charter_does_not_name_counts_not_even_by_hand(room: Room) -> None:
+    head = room.seal()
+    by_hand(room, head, cosignature.make(head, "grocery", "retailer", room.keys["retailer.steward"], now()))
+    assert problems(room) == [f"cosignature of checkpoint {head.size} by retailer for grocery"]
+
+
+def test_a_lent_role_witnesses_nothing(room: Room) -> None:
+    until = now() + timedelta(hours=1)
+    lent = governance_events.EmergencyOpened(
+        grant="fire", member="media_owner.analyst", role="steward", expires_at=until
+    )
+    room.act("media_owner.analyst", lent, "media_owner.steward")
+    assert code_of(room, cosign(room, "media_owner.analyst")) == "cosignature.no_role"
+
+
+def test_a_role_that_was_taken_counts_no_more(room: Room) -> None:
+    size = room.seal().size
+    add(room, cosign(room))
+    taken = governance_events.GrantRevoked(grant="data_provider.auditor/auditor")
+    room.act(taken.grant, taken, "data_provider.steward")
+    assert counted(room, size) == ()
+    assert problems(room) == []

@@ -54,11 +54,12 @@ class Book:
     """A log without a guard: projections alone."""
 
     def __init__(self, log: AuditLog) -> None:
-        self.log = log
+        self.log, self.at = log, AT
+        log.clock = lambda: self.at
 
     def say(self, payload: Payload, subject: str = NAME, actor: str = MEMBER, days: int = 0) -> LoggedEvent:
-        time = AT + timedelta(days=days)
-        event = Event(collaboration=NAME, subject=subject, actor=actor, time=time, payload=payload)
+        self.at = max(self.at, AT + timedelta(days=days))
+        event = Event(collaboration=NAME, subject=subject, actor=actor, time=self.at, payload=payload)
         return self.log.append(event)
 
     def rows(self, table: Table, **where: object) -> list[Any]:
@@ -204,12 +205,22 @@ def test_who_retires_keeps_neither_key_nor_role(book: Book) -> None:
     assert [row.status for row in book.rows(g.keys, member=MEMBER)] == ["active"]
 
 
-def test_who_is_reinstated_comes_again_with_a_new_key(book: Book) -> None:
+def test_who_is_reinstated_comes_back_with_the_key_it_had(book: Book) -> None:
     book.activate()
-    book.enroll("shop.analyst", "analyst")
     book.say(e.ParticipantSuspended(participant="shop", decision="d-1"), "shop")
     book.say(e.ParticipantReinstated(participant="shop", decision="d-2"), "shop")
     assert book.one(g.participants, participant="shop").status == "invited"
+    book.accept("shop")
+    assert [row.status for row in book.rows(g.keys, member=MEMBER)] == ["active"]
+
+
+def test_where_a_new_key_was_agreed_the_old_ones_of_stewards_end(book: Book) -> None:
+    book.activate()
+    book.enroll("shop.analyst", "analyst")
+    book.say(e.ParticipantSuspended(participant="shop", decision="d-1"), "shop")
+    content = {"step": "reinstate", "key_id": key("againshop").key_id}
+    book.say(e.DecisionOpened(matter="membership", about="shop", content=content), "d-2")
+    book.say(e.ParticipantReinstated(participant="shop", decision="d-2"), "shop")
     status = {row.member: row.status for row in book.rows(g.keys)}
     assert status == {MEMBER: "revoked", "shop.analyst": "active"}
     with pytest.raises(AlreadyRecordedError):

@@ -77,7 +77,7 @@ def test_destroyed_data_is_shown_as_destroyed(tmp_path: Path) -> None:
 
 
 def test_a_stranger_gets_no_report(tmp_path: Path) -> None:
-    with answered(tmp_path) as story, pytest.raises(ConfigError, match=r"report\.unknown_participant"):
+    with answered(tmp_path) as story, pytest.raises(ConfigError, match=r"participant\.unknown"):
         told(story, "nobody")
 
 

@@ -82,6 +82,8 @@ def test_a_path_is_spelled_as_the_standard_says(tile: Tile, path: str) -> None:
         "tile/0/../../etc/passwd",
         "tile/-1/000",
         "checkpoint",
+        f"tile/0/{'x001/' * 2000}000",
+        f"tile/0/{'x000/' * 7}000",
     ],
 )
 def test_no_other_spelling_is_a_tile(path: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -8,10 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import LargeBinary, Table, select
 
+from orchestration.audit import merkle
 from orchestration.audit import tables as t
+from orchestration.audit.events import commitment
 from orchestration.audit.log import AuditLog
 from orchestration.audit.projections import ALL_TABLES
 from orchestration.audit.verify import Verification, verify_log
+from orchestration.digests import canonical_json
 from orchestration.errors import GlasshouseError, IntegrityError
 from tests.unit.audit.audit_story import Desk
 
@@ -227,3 +231,53 @@ def test_one_flipped_bit_of_the_file_is_found_or_changes_nothing(full_desk: Desk
 def test_problems_name_no_values(full_desk: Desk) -> None:
     edit(full_desk, "UPDATE members SET participant = 'jane@example.org'")
     assert "jane" not in str(check(full_desk).problems)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+def retold(desk: Desk, content: bytes) -> None:
+    """Other bytes in place of the last event's, hashed as if they had been written."""
+    last = desk.log.events()[-1]
+    leaf = merkle.leaf_hash(commitment(content, last.salt)).hex()
+    edit(
+        desk,
+        f"UPDATE events SET content = X'{content.hex()}', receipt_id = '{leaf}' WHERE seq = {last.seq}",
+    )
+
+
+def of_no_year(desk: Desk) -> None:
+    document = json.loads(desk.log.events()[-1].event.content())
+    retold(desk, canonical_json(document | {"time": "0001-01-01T00:00:00+23:00"}))
+
+
+def deep_lineage(desk: Desk) -> None:
+    with desk.log.write() as connection:
+        connection.execute(t.lineage.update().values(event=f'{{"run": {{"runId": "r"}}, "a": {DEEP}}}'))
+
+
+MALFORMED: dict[str, tuple[Callable[[Desk], object], str]] = {
+    "a time before the calendar": (of_no_year, "event 12"),
+    "an event without a bottom": (lambda desk: retold(desk, DEEP.encode()), "event 12"),
+    "lineage without a bottom": (deep_lineage, "lineage of event 2"),
+    "lineage of no event": (
+        lambda desk: edit(desk, "UPDATE lineage SET seq = 'seven'"),
+        "lineage of event seven",
+    ),
+    "a checkpoint in bytes": (
+        lambda desk: edit(desk, "UPDATE checkpoints SET note = CAST(note AS BLOB)"),
+        "checkpoint 5",
+    ),
+    "a cosignature in bytes": (
+        lambda desk: edit(desk, "INSERT INTO cosignatures VALUES (5, 'p', 'c', X'00')"),
+        "cosignature of checkpoint 5 by p for c",
+    ),
+}
+
+
+@pytest.mark.parametrize(("tamper", "where"), MALFORMED.values(), ids=MALFORMED)
+def test_nothing_that_can_be_stored_stops_the_verification(
+    full_desk: Desk, tamper: Callable[[Desk], object], where: str
+) -> None:
+    tamper(full_desk)
+    assert where in places(check(full_desk))

@@ -73,6 +73,16 @@ def test_each_participant_remembers_for_itself(room: Room) -> None:
     assert room.witness("media_owner.steward").known is None
 
 
+def test_a_line_of_nobody_above_the_operators_is_left_out(room: Room) -> None:
+    """What the witness hands on carries the line it verified, not the one that stands first."""
+    published = room.published / tiles.CHECKPOINT
+    body, blank, lines = published.read_text(encoding="utf-8").partition("\n\n")
+    published.write_text(f"{body}{blank}— junk AAAAAA==\n{lines}", encoding="utf-8")
+    seen = room.witness()
+    assert checkpoint.verify(seen.note, room.operator.public).size == room.log.size
+    assert len(checkpoint.parse(seen.note).lines) == 2
+
+
 # --- what is refused
 
 

@@ -116,6 +116,7 @@ class Room:
         evidence = {"check": digest_bytes(b"evidence")}
         attested = g.DatasetAttested(dataset="transactions", evidence=evidence, expires_at=now())
         self.act("transactions", attested)
+        self.say("retailer.steward", g.EmergencyUsed(grant="g1", member="a", action="any", act="any"))
         self.act("retailer.steward", g.TermsAcknowledged(terms=digest_bytes(b"terms")))
 
     def grow(self, count: int = 1) -> None:

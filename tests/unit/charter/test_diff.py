@@ -166,7 +166,12 @@ def test_a_new_participant_signs_and_so_does_everybody_else() -> None:
     charter = changed_grocery(lambda value: value["participants"].append(joined))
     [found] = diff(GROCERY, charter)
     assert (found.direction, found.affects) == ("looser", ("bank",))
-    assert signers(charter) == ("retailer", "brand_agency", "media_owner", "data_provider", "bank")
+    everybody = ("retailer", "brand_agency", "media_owner", "data_provider", "bank")
+    assert signers(GROCERY, charter) == everybody
+    assert signers(charter, GROCERY) == (
+        *everybody[:4],
+        "bank",
+    )  # nobody is left out by a text it never signed
     [left] = diff(charter, GROCERY)
     assert (left.direction, left.affects) == ("stricter", ("bank",))
 

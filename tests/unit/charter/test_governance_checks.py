@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orchestration.charter import CharterMistakesError, Mistake, enforcement, parse_charter
-from orchestration.charter.governance_checks import AREAS
+from orchestration.charter.governance_checks import AREAS, VOTING_ROLES
+from orchestration.participants import electorates
 from tests.unit.charter.charter_text import GROCERY, changed_grocery, grocery_with, named
 
 
@@ -199,3 +200,39 @@ def test_rights_that_the_house_asks_are_kept_by_code_and_the_others_by_people() 
     assert kept["decision_rights.charter_change"].owner == "media_owner.steward"
     assert kept["terms.confidentiality"].stages
     assert kept["terms.confidentiality.text"].owner == "brand_agency.steward"
+
+
+def _second_voter(place: int, participant: str) -> Callable[[Any], None]:
+    voter = {"id": f"{participant}.second", "name": "Second", "roles": ["owner"]}
+    return lambda value: value["participants"][place]["members"].append(voter)
+
+
+_WORST: list[tuple[str, str, dict[str, object], tuple[str, ...]]] = [
+    ("thaw by all", "thaw", {"quorum": 4}, ("1 to 3", "rule: unanimity", "a second voter of retailer")),
+    ("a member by all others", "membership", {"quorum": 3}, ("1 to 2", "rule: unanimity")),
+    ("by the two whom it may be about", "membership", {"quorum": 1, "deciders": ["retailer", "media_owner"]},
+     ("rule: unanimity",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("right", "changes", "allowed"), [row[1:] for row in _WORST], ids=[row[0] for row in _WORST]
+)
+def test_a_quorum_counts_only_those_who_are_left_when_somebody_asks(
+    right: str, changes: dict[str, object], allowed: tuple[str, ...]
+) -> None:
+    with pytest.raises(CharterMistakesError) as caught:
+        parse_charter(grocery_with(_right(right, **changes)))
+    [mistake] = caught.value.mistakes
+    assert mistake.path == f"decision_rights.{right}.quorum"
+    assert set(allowed) <= set(mistake.allowed), mistake
+
+
+def test_a_second_voter_or_unanimity_brings_a_quorum_within_reach() -> None:
+    changed_grocery(_right("thaw", quorum=4, rule="unanimity"))
+    others = (_second_voter(place, each.id) for place, each in enumerate(GROCERY.participants))
+    changed_grocery(_all(_right("thaw", quorum=4), *others))
+
+
+def test_who_votes_is_the_same_in_the_charter_and_where_votes_are_counted() -> None:
+    assert set(VOTING_ROLES) == electorates.VOTING_ROLES

@@ -74,7 +74,7 @@ def test_mistakes_of_shape_and_of_rules_come_together() -> None:
         ("version: 1 ", "version: one "),  # shape, in the head
         ("requesters: [shop]", "requesters: [agency]"),  # rule
         ("type: decimal", "type: float"),  # shape, deep
-        ("quorum: 2", "quorum: 3"),  # rule
+        ("quorum: 1", "quorum: 3"),  # rule
         ("checkpoint_minutes: 60", "checkpoint_minute: 60"),  # unknown and missing
     ):
         text = text.replace(old, new, 1)
@@ -82,7 +82,7 @@ def test_mistakes_of_shape_and_of_rules_come_together() -> None:
         "version",
         "computations.audience_overlap.requesters",
         "datasets.receipts.fields.price.type",
-        "decision_rights.charter_change.quorum",
+        "decision_rights.thaw.quorum",
         "audit.checkpoint_minute",
         "audit.checkpoint_minutes",
     }

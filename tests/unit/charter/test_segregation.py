@@ -52,6 +52,8 @@ _NOTED: list[tuple[str, Callable[[Any], object], str, str]] = [
     ("nobody abstains", _no_abstaining, _REQUESTS, "its own votes are enough"),
     ("a panel of one", lambda value: value["review_body"].update(quorum=1), "review_body",
      "of brand_agency reach"),
+    ("the accused are needed", lambda value: value["review_body"].update(quorum=3), "review_body",
+     "a dispute about media_owner stays undecided"),
     ("ethics of one", lambda value: value["ethics_panel"].update(quorum=1), "ethics_panel",
      "of media_owner reach"),
     ("the host audits", _auditor_of_the_host, "participants", "Every auditor"),

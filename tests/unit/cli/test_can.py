@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from orchestration.cli.can import can
+from orchestration.cli.can import COMMANDS, can, verb_of
+from orchestration.errors import ConfigError
 from tests.support import TinyHouse
 
 Ask = Callable[..., Result]
@@ -37,7 +38,7 @@ def test_yes_with_the_rule_that_allows(ask: Ask) -> None:
     answer = ask("shop.steward", "freeze", "tiny")
     assert answer.exit_code == 0
     assert answer.output.startswith("Yes. shop.steward may freeze the collaboration")
-    assert "Rule: Any steward or owner may stop everything at once." in answer.output
+    assert "Rule: Any steward or owner may stop everything at once" in answer.output
 
 
 def test_no_with_code_rules_and_next_step(ask: Ask) -> None:
@@ -68,9 +69,37 @@ def test_roles_to_be_given_are_those_of_the_charter_unless_named(ask: Ask) -> No
 
 
 @pytest.mark.parametrize(
+    ("member", "command", "subject"),
+    [
+        ("shop.steward", "freeze", "tiny"),
+        ("shop.analyst", "terms acknowledge", "shop.analyst"),
+        ("shop.analyst", "terms-acknowledge", "shop.analyst"),
+        ("panel.steward", "participant suspend", "shop"),
+        ("panel.steward", "charter close", "tiny"),
+    ],
+)
+def test_commands_are_understood_as_well_as_verbs(ask: Ask, member: str, command: str, subject: str) -> None:
+    assert "policy.unknown" not in ask(member, command, subject).output
+
+
+def test_every_command_that_asks_for_one_thing_is_a_word_of_can() -> None:
+    for command, verb in COMMANDS.items():
+        assert verb_of(command)[0] == verb
+    assert len(COMMANDS) > 25
+
+
+@pytest.mark.parametrize(
+    ("word", "near"), [("aprove", "approve"), ("submit_reqest", "submit_request"), ("fly", "submit_request")]
+)
+def test_an_unknown_word_is_wrong_usage_and_names_what_comes_near(word: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=r"policy\.unknown_action") as refused:
+        verb_of(word)
+    assert near in refused.value.next_step
+
+
+@pytest.mark.parametrize(
     ("question", "code"),
     [
-        (("shop.steward", "fly", "tiny"), "policy.unknown_action"),
         (("shop.nobody", "freeze", "tiny"), "policy.unknown_member"),
         (("shop.steward", "vote", "d-none"), "policy.unknown_subject"),
         (("shop.\x1b[31msteward", "freeze", "tiny"), "policy.unknown_member"),

@@ -40,20 +40,20 @@ def test_check_prints_every_mistake_and_says_no(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     text = (
         STARTER.read_text(encoding="utf-8")
-        .replace("quorum: 2", "quorum: 9", 1)
+        .replace("quorum: 1", "quorum: 9", 1)
         .replace("lineage: true", "lineage: no")
     )
     bad.write_text(text, encoding="utf-8")
     result = run(app, ["check", str(bad)])
     assert result.exit_code == 2
     assert "bad.yaml: 2 mistakes" in result.stdout
-    assert "decision_rights.charter_change.quorum" in result.stdout
+    assert "decision_rights.thaw.quorum" in result.stdout
     assert "audit.lineage" in result.stdout
 
     document = json.loads(run(app, ["check", str(bad), "--json"]).stdout)
     assert document["error"]["code"] == "charter.invalid"
     assert [each["path"] for each in document["error"]["mistakes"]] == [
-        "decision_rights.charter_change.quorum",
+        "decision_rights.thaw.quorum",
         "audit.lineage",
     ]
     assert document["error"]["mistakes"][1]["allowed"] == ["true"]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from orchestration import house
 from orchestration.audit.log import AuditLog
+from orchestration.audit.projections import ALL_TABLES
 from orchestration.cli import audit
 from orchestration.cli.witness import witness
 from orchestration.errors import GlasshouseError
@@ -47,7 +48,9 @@ class Site:
 
     def run(self, *arguments: object) -> Result:
         shown = CliRunner().invoke(COMMANDS, [str(argument) for argument in arguments])
-        assert max(map(len, shown.stdout.splitlines()), default=0) <= 80 or "--json" in arguments
+        long = [line for line in shown.stdout.splitlines() if len(line) > 80]
+        # A key or a signature stays in one piece, because people copy it.
+        assert "--json" in arguments or all(max(map(len, line.split())) > 40 for line in long), long
         return shown
 
     def told(self, *arguments: object) -> str:
@@ -162,15 +165,15 @@ def test_a_view_is_made_and_checked_offline(site: Site) -> None:
 
 
 def test_nobody_has_a_view_who_is_no_participant(site: Site) -> None:
-    assert site.refused("audit", "view", "--for", "stranger").code == "audit.unknown_participant"
+    assert site.refused("audit", "view", "--for", "stranger").code == "participant.unknown"
 
 
 def test_a_log_replays(site: Site) -> None:
     assert site.json("audit", "replay") == {
         "ok": True,
         "events": site.room.log.size,
-        "tables": 22,
-        "equal": 22,
+        "tables": len(ALL_TABLES),
+        "equal": len(ALL_TABLES),
         "first": None,
     }
     with site.room.log.write() as connection:
@@ -184,10 +187,10 @@ def test_a_log_replays(site: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("audit", "cosign", "/nowhere"), "audit.unreadable_file"),
+        (("audit", "cosign", "/nowhere"), "file.unreadable"),
         (("audit", "cosign", __file__), "cosignature.unreadable"),
         (("audit", "check", __file__, "--operator-key", "operator.json"), "view.unreadable"),
-        (("audit", "check", __file__, "--operator-key", __file__), "audit.not_a_key"),
+        (("audit", "check", __file__, "--operator-key", __file__), "file.not_a_key"),
     ],
 )
 def test_wrong_files_are_told(site: Site, arguments: tuple[str, ...], code: str) -> None:

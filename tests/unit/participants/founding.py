@@ -91,6 +91,9 @@ class Trio:
     at: datetime = START
     keys: dict[str, SigningKey] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.log.clock = lambda: self.at
+
     def key(self, member: str) -> SigningKey:
         return self.keys.setdefault(member, SigningKey.from_seed(member.encode().ljust(32, b".")))
 
@@ -209,6 +212,7 @@ class Trio:
             purpose="insight",
             requester="shop.analyst",
             participant="shop",
+            charter=self.charter.digest,
             datasets=("sales", "people"),
             approval="questions",
         )

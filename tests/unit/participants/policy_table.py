@@ -33,6 +33,26 @@ def _disputed(kind: str, about: str) -> Setup:
     return lambda f: f.dispute("s-1", kind, about)
 
 
+def _revoked(kind: str, about: str) -> Setup:
+    return lambda f: f.dispute("s-1", kind, about, remedy="revoke", status="upheld")
+
+
+def lent(*names: str) -> Setup:
+    """Roles lent to `shop.analyst` in an emergency."""
+    return lambda f: [f.grant("shop.analyst", name, f"e-{name}", emergency=True) for name in names]
+
+
+def _overdue(f: Facts) -> None:
+    """What `shop.steward` lent was to be reviewed a moment ago, and nobody did."""
+    f.change(g.grants, {"grant": "g-lent"}, lender="shop.steward")
+    f.review("review-1", ("g-lent",), f.at, kind="emergency")
+
+
+def _attested(f: Facts) -> None:
+    f.review("review-1", ("shop.steward/steward",), f.at + timedelta(days=14))
+    f.change(g.attestations, {"review": "review-1"}, keep=True)
+
+
 def _status(table: Any, where: dict[str, str], **values: object) -> Setup:
     return lambda f: f.change(table, where, **values)
 
@@ -45,6 +65,10 @@ FROZEN: Setup = lambda f: f.phase("frozen")  # noqa: E731
 CLOSED: Setup = lambda f: f.phase("closed")  # noqa: E731
 FORMING: Setup = lambda f: f.phase("forming")  # noqa: E731
 ENDED: Setup = lambda f: f.later(days=400)  # noqa: E731
+LENT = lent("steward", "owner", "executive", "reviewer", "auditor")
+OVERDUE: Setup = _overdue
+ATTESTED: Setup = _attested
+REVIEWED = {"review": "review-1", "keep": True}
 WHY = {"justification": "Monthly review."}
 ASKED = {"purpose": "insight"}
 
@@ -95,7 +119,9 @@ ROWS = [
     Row("brand.owner", "leave", "brand"),
     Row("brand.analyst", "leave", "brand", "policy.no_role"),
     Row("brand.owner", "leave", "shop", "policy.not_own_organization"),
-    Row("shop.steward", "leave", "shop", "policy.participant_not_active", setup=SUSPENDED),
+    Row("shop.steward", "leave", "shop", setup=SUSPENDED),  # nobody is held
+    Row("shop.analyst", "leave", "shop", "policy.no_role", setup=SUSPENDED),
+    Row("shop.steward", "leave", "shop", "policy.participant_not_active", setup=INVITED),
     # members and keys
     Row("shop.steward", "enroll_member", "shop.analyst", facts=roles("analyst")),
     Row("shop.steward", "enroll_member", "shop.steward", facts=roles("steward")),
@@ -124,6 +150,17 @@ ROWS = [
     Row("shop.analyst", "rotate_key", "shop.analyst"),
     Row("shop.steward", "rotate_key", "shop.analyst", "policy.not_oneself"),
     Row("shop.analyst", "revoke_key", "shop.analyst"),
+    Row("shop.analyst", "revoke_key", "shop.analyst", setup=SUSPENDED),
+    Row("shop.steward", "revoke_key", "shop.analyst", setup=SUSPENDED),
+    Row("shop.steward", "rotate_key", "shop.steward", "policy.participant_not_active", setup=SUSPENDED),
+    Row(
+        "shop.steward",
+        "enroll_member",
+        "shop.analyst",
+        "policy.participant_not_active",
+        roles("analyst"),
+        SUSPENDED,
+    ),
     Row("shop.steward", "revoke_key", "shop.analyst"),
     Row("shop.analyst", "revoke_key", "shop.steward", "policy.no_role"),
     Row("brand.steward", "revoke_key", "shop.analyst", "policy.not_own_organization"),
@@ -154,11 +191,23 @@ ROWS = [
     Row("media.steward", "revoke_grant", "g-lent", "policy.not_own_organization"),
     Row("shop.reviewer", "revoke_grant", "g-lent", "policy.no_role"),
     Row(
-        "shop.reviewer",
+        "shop.steward",
         "open_emergency",
         "shop.analyst",
         facts={"role": "steward", "expires_at": START + timedelta(hours=4)},
     ),
+    Row("brand.owner", "open_emergency", "brand.analyst", facts={"role": "steward"}),
+    Row("shop.reviewer", "open_emergency", "shop.analyst", "policy.no_role", {"role": "steward"}),
+    Row("shop.analyst", "open_emergency", "shop.reviewer", "policy.lent_role", {"role": "steward"}, LENT),
+    Row(
+        "shop.steward",
+        "open_emergency",
+        "shop.analyst",
+        "policy.emergency_not_reviewed",
+        {"role": "steward"},
+        OVERDUE,
+    ),
+    Row("brand.steward", "open_emergency", "brand.analyst", facts={"role": "owner"}, setup=OVERDUE),
     Row("shop.analyst", "open_emergency", "shop.analyst", "policy.self_approval", {"role": "steward"}),
     Row(
         "media.steward", "open_emergency", "shop.analyst", "policy.not_own_organization", {"role": "steward"}
@@ -202,7 +251,27 @@ ROWS = [
     Row("media.auditor", "raise_dispute", "shop", facts={"kind": "participant"}),
     Row("media.auditor", "raise_dispute", "i-r-1", "policy.unknown_subject", {"kind": "participant"}),
     Row("brand.analyst", "raise_dispute", "sales", "policy.no_role"),
-    Row("media.auditor", "attest_review", "shop.steward/steward"),
+    Row("media.auditor", "attest_review", "shop.steward/steward", facts={"keep": True}),
+    Row(
+        "media.auditor",
+        "attest_review",
+        "shop.steward/steward",
+        "policy.not_own_organization",
+        {"keep": False},
+    ),
+    Row("media.auditor", "attest_review", "g-lent", facts={"keep": False}),
+    Row("shop.reviewer", "attest_review", "shop.steward/steward", facts={"keep": False}),
+    Row("shop.reviewer", "attest_review", "shop.steward/steward", facts=REVIEWED, setup=ATTESTED),
+    Row(
+        "panel.reviewer",
+        "attest_review",
+        "shop.steward/steward",
+        "policy.not_own_organization",
+        REVIEWED,
+        ATTESTED,
+    ),
+    Row("brand.steward", "attest_review", "shop.steward/steward", "policy.no_role"),
+    Row("shop.steward", "attest_review", "g-lent", "policy.self_approval", setup=OVERDUE),
     Row("media.auditor", "attest_review", "media.auditor/auditor", "policy.self_approval"),
     Row("brand.analyst", "attest_review", "shop.steward/steward", "policy.no_role"),
     Row("shop.steward", "attest_dataset", "sales"),
@@ -222,6 +291,9 @@ ROWS = [
     Row("shop.steward", "contribute", "sales", "policy.disputed", setup=_disputed("dataset", "sales")),
     Row("shop.steward", "contribute", "sales", "policy.disputed", setup=_disputed("participant", "shop")),
     Row("shop.steward", "contribute", "sales", setup=_disputed("dataset", "adverts")),
+    Row("shop.steward", "contribute", "sales", "policy.revoked", setup=_revoked("dataset", "sales")),
+    Row("shop.steward", "contribute", "sales", "policy.revoked", setup=_revoked("participant", "shop")),
+    Row("shop.steward", "contribute", "sales", setup=_revoked("dataset", "adverts")),
     Row(
         "shop.steward",
         "contribute",
@@ -307,6 +379,16 @@ ROWS = [
         "policy.terms_not_acknowledged",
         WHY,
         clauses={"terms": TERMS},
+    ),
+    Row("brand.steward", "open_insight", "i-r-1", "policy.revoked", WHY, _revoked("release", "i-r-1")),
+    Row("brand.steward", "open_insight", "i-r-1", "policy.revoked", WHY, _revoked("request", "r-1")),
+    Row(
+        "brand.analyst",
+        "submit_request",
+        "overlap",
+        "policy.revoked",
+        {**ASKED, "datasets": ("sales",)},
+        _revoked("dataset", "sales"),
     ),
     Row(
         "brand.steward",

@@ -11,6 +11,7 @@ import pytest
 from orchestration.audit import governance_tables as g
 from orchestration.audit.vocabulary import timestamp
 from orchestration.participants.approvals import Tally, electorate, tally
+from orchestration.participants.consequences import due
 from tests.unit.participants.facts import Facts, charter, facts, right
 
 THREE = ["shop", "media", "panel"]
@@ -443,6 +444,44 @@ def test_a_template_the_charter_dropped_cannot_be_approved() -> None:
         here.request(template="forgotten")
         here.decision("d-1", "request", "r-1", right="rule")
         assert current(here).outcome == "rejected"
+
+
+@pytest.mark.parametrize("status", ["suspended", "left", "removed", "invited"])
+def test_nobody_agrees_for_an_owner_who_cannot_speak(status: str) -> None:
+    """Its data is read; what is decided while it is away would still be allowed when it is back."""
+    affected = right(matters=["request"], rule="affected", deciders=["shop"])
+    with facts(charter(decision_rights=[affected])) as here:
+        here.request(datasets=("health",))
+        here.decision("d-1", "request", "r-1", right="rule", asked_by="brand.analyst")
+        here.status("panel", status).votes("d-1", shop_steward=YES, panel_steward=YES)
+        waiting = current(here)
+        assert (waiting.outcome, waiting.missing) == (None, ("panel",))
+        here.status("panel", "active")
+        assert current(here).outcome == "approved"
+
+
+def test_a_dispute_is_not_won_by_keeping_others_out() -> None:
+    clauses = {"review_body": BODY | {"quorum": 3}, "decision_rights": [
+        right(matters=["dispute"], body="review_body", expires_hours=48, escalate_hours=24,
+              escalate_to="media.steward"),
+    ]}  # fmt: skip
+    with facts(charter(**clauses)) as here:
+        here.dispute("d-1", "participant", "shop")
+        here.decision("d-1", "dispute", "d-1", asked_by="media.steward")
+        here.votes("d-1", media_auditor=YES, panel_reviewer=NO)
+        assert current(here).outcome is None
+        assert "too few are left" in current(here).rule
+        here.later(hours=24)
+        assert [event.type for event in due(here.state)] == ["decision.escalated"]
+        here.later(hours=24)
+        assert current(here).outcome == "expired"
+
+
+def test_a_dispute_that_nobody_may_decide_waits_for_somebody() -> None:
+    with facts(charter(review_body=BODY | {"term_until": "2026-03-01"})) as here:
+        here.dispute("d-1", "dataset", "sales")
+        here.decision("d-1", "dispute", "d-1", asked_by="media.steward")
+        assert current(here).outcome is None
 
 
 def current(here: Facts) -> Tally:

@@ -15,10 +15,17 @@ from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.vocabulary import Payload, timestamp
 from orchestration.charter.model import Charter
+from orchestration.digests import canonical_json
 from orchestration.participants.consequences import closing_due, due, is_due, steward_roster
 from tests.unit.participants.facts import NAME, Facts, charter, facts, right
 
 SECOND = charter(version=2, title="Four again")
+WITHOUT_PANEL = canonical_json(
+    charter(
+        version=2,
+        participants=[each for each in SECOND.document["participants"] if each["id"] != "panel"],  # type: ignore[index,call-overload,union-attr]
+    ).document
+).decode()
 STEWARDS = {f"{each}.steward": f"key of {each}.steward" for each in ("shop", "brand", "media", "panel")}
 
 
@@ -75,6 +82,21 @@ def test_nothing_follows_from_an_active_charter_alone() -> None:
         ),
         "who left need not sign": (
             lambda here: (
+                here.change(g.charter_signatures, {}, stewards=roster_text(here, "panel")),
+                here.status("panel", "left"),
+            ),
+            True,
+        ),
+        "who takes part signs though the new text leaves it out": (
+            lambda here: (
+                here.change(g.charters, {"digest": SECOND.digest}, document=WITHOUT_PANEL),
+                here.change(g.charter_signatures, {}, stewards=roster_text(here, "panel")),
+            ),
+            False,
+        ),
+        "who left is left out": (
+            lambda here: (
+                here.change(g.charters, {"digest": SECOND.digest}, document=WITHOUT_PANEL),
                 here.change(g.charter_signatures, {}, stewards=roster_text(here, "panel")),
                 here.status("panel", "left"),
             ),
@@ -413,6 +435,8 @@ def test_an_emergency_is_reviewed_after_it_ended(end: str) -> None:
         here.review("review-1", ("e-1",), opened.due, kind="emergency")
         assert follows(here) == []
         here.later(days=7)
+        assert follows(here) == []  # silence ends no review of an emergency
+        here.change(g.attestations, {"review": "review-1"}, keep=False)
         assert first(here) == e.ReviewClosed(lapsed=())
 
 

@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 
 from orchestration.errors import PolicyDeniedError
 from orchestration.participants import credentials
-from orchestration.participants.credentials import ATTEMPTS, REST, Login, code_at, counted, entered, new_login
+from orchestration.participants.credentials import ATTEMPTS, REST, Login, counted, entered, new_login
 
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PASSWORD = "four unrelated plain words"
+
+
+def code_at(login: Login, at: datetime) -> str:
+    """The code an authenticator shows at this moment."""
+    return credentials._totp(login).generate(int(at.timestamp())).decode()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.audit import governance_tables as g
+from orchestration.audit import tables as t
 from orchestration.audit.vocabulary import timestamp
 from orchestration.participants import policy
 from orchestration.participants.denials import BY_CODE
@@ -20,7 +21,17 @@ from orchestration.participants.permissions import ACTIONS
 from orchestration.participants.policy import FOLDER, allows, ask, decide, emergency_grant, policies
 from orchestration.participants.question import Question
 from tests.unit.participants.facts import NAME, Facts, charter, dataset, facts
-from tests.unit.participants.policy_table import ALLOWED, ASKED, CHECKLIST, DIGEST, ROWS, TERMS, Row, world
+from tests.unit.participants.policy_table import (
+    ALLOWED,
+    ASKED,
+    CHECKLIST,
+    DIGEST,
+    LENT,
+    ROWS,
+    TERMS,
+    Row,
+    world,
+)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
@@ -103,6 +114,79 @@ def test_emergency_access_is_told_apart_from_a_lasting_role() -> None:
         own = Question("shop.analyst", "submit_request", "overlap", ASKED)
         assert emergency_grant(f.state, own) is None
         assert emergency_grant(f.state, Question("media.steward", "freeze", NAME)) is None
+
+
+GOVERNS = [
+    ("propose_charter", NAME, {}),
+    ("sign_charter", DIGEST, {"participant": "shop"}),
+    ("withdraw_charter", DIGEST, {}),
+    ("leave", "shop", {}),
+    ("enroll_member", "shop.steward", {"roles": ["steward"]}),
+    ("retire_member", "shop.steward", {}),
+    ("revoke_key", "shop.steward", {}),
+    ("give_grant", "shop.steward", {"role": "steward"}),
+    ("renew_grant", "shop.steward/steward", {}),
+    ("revoke_grant", "shop.steward/steward", {}),
+    ("open_emergency", "shop.reviewer", {"role": "steward"}),
+    ("open_decision", "closing", {}),
+    ("vote", "r-1", {}),
+    ("raise_dispute", "sales", {"kind": "dataset"}),
+    ("attest_review", "shop.steward/steward", {"keep": True}),
+    ("attest_dataset", "sales", {}),
+]
+USES = [
+    ("freeze", NAME, {}),
+    ("contribute", "sales", ASKED),
+    ("submit_request", "overlap", ASKED),
+    ("open_insight", "i-r-1", {"justification": "Why."}),
+]
+ALONE = ("accept_invitation", "rotate_key", "acknowledge_terms", "arrange_login")  # each does these alone
+
+
+@pytest.mark.parametrize("own", ["with a role of its own", "with none"])
+@pytest.mark.parametrize(("verb", "subject", "said"), GOVERNS, ids=[each[0] for each in GOVERNS])
+def test_a_lent_role_governs_nothing(verb: str, subject: str, said: dict[str, object], own: str) -> None:
+    with facts() as f:
+        world(f)
+        LENT(f)
+        if own == "with none":
+            f.change(g.grants, {"grant": "shop.analyst/analyst"}, revoked=True)
+        question = Question("shop.analyst", verb, subject, said)
+        denied = decide(f.state, question)
+        assert not denied.allowed
+        assert denied.code in ("policy.lent_role", "policy.not_a_voter")
+        assert emergency_grant(f.state, question) is None
+
+
+@pytest.mark.parametrize(("verb", "subject", "said"), USES, ids=[each[0] for each in USES])
+def test_a_lent_role_uses_and_stops(verb: str, subject: str, said: dict[str, object]) -> None:
+    clauses = {"computations": [{**charter().document["computations"][0], "requesters": ["shop"]}]}  # type: ignore[index,call-overload]
+    with facts(charter(**clauses)) as f:
+        world(f)
+        f.change(t.releases, {"release": "i-r-1"}, receivers='["shop"]')
+        f.change(g.grants, {"grant": "shop.analyst/analyst"}, revoked=True)
+        question = Question("shop.analyst", verb, subject, said)
+        assert not allows(f.state, question)
+        LENT(f)
+        assert allows(f.state, question)
+        assert emergency_grant(f.state, question) is not None
+
+
+def test_every_verb_is_governing_or_using_or_done_by_each_alone() -> None:
+    named = [*(each[0] for each in (*GOVERNS, *USES)), *ALONE]
+    assert sorted(named) == sorted(ACTIONS)
+
+
+def test_what_was_revoked_is_given_back_by_a_charter_that_all_sign() -> None:
+    with facts() as f:
+        question = Question("shop.steward", "contribute", "sales")
+        f.dispute("s-1", "dataset", "sales", remedy="revoke", status="upheld")
+        denied = decide(f.state, question)
+        assert denied.code == "policy.revoked"
+        assert "sales" in denied.message
+        assert "agree on a new version" in denied.next_step
+        f.change(g.charters, {}, activated_at=timestamp(f.at))
+        assert allows(f.state, question)
 
 
 def test_policies_and_schema_agree() -> None:

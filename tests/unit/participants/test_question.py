@@ -65,7 +65,7 @@ ACTS: list[tuple[Payload, str, str, dict[str, object]]] = [
         "i-1",
         {"kind": "release"},
     ),
-    (e.ReviewAttested(grant="g", keep=True), "attest_review", "g", {"review": "subject"}),
+    (e.ReviewAttested(grant="g", keep=True), "attest_review", "g", {"review": "subject", "keep": True}),
     (e.DatasetAttested(dataset="sales", evidence={}, expires_at=UNTIL), "attest_dataset", "sales", {}),
     (e.TermsAcknowledged(terms=DIGEST), "acknowledge_terms", "subject", {"terms": DIGEST}),
     (e.LoginChanged(change="enabled"), "arrange_login", "subject", {}),

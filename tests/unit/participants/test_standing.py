@@ -66,3 +66,17 @@ def test_nothing_happens_to_what_is_under_dispute(trio: Trio) -> None:
     refused("dispute.pending", lambda: check(trio, None, "media"))
     trio.vote("shop.reviewer", "c-0", "reject")
     check(trio, None, "shop", dataset="people")
+
+
+def test_what_a_decision_took_away_is_used_no_more(trio: Trio) -> None:
+    raised = e.DisputeRaised(about_kind="dataset", about="people", remedy="revoke")
+    trio.act("media.steward", "c-1", raised)
+    trio.vote("shop.reviewer", "c-1")
+    trio.vote("panel.reviewer", "c-1")
+    refused("dispute.use_revoked", lambda: check(trio, None, "panel", dataset="people"))
+    check(trio, None, "panel", dataset="sales")
+    next_ = amended(trio.charter)
+    trio.propose(next_, "shop.steward")
+    for steward in STEWARDS:
+        trio.sign_charter(steward, next_)
+    check(trio, next_.digest, "panel", dataset="people")

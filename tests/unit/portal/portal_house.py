@@ -53,6 +53,7 @@ from orchestration.portal import create_app
 from orchestration.portal.entrance import COOKIE
 from orchestration.portal.sessions import Sessions
 from orchestration.settings import PROJECT_ROOT, load_settings
+from orchestration.stages.login import Entered
 
 GROCERY = "grocery"
 ROWS = {
@@ -107,7 +108,7 @@ def client_of(
         create_app(house, sessions), base_url="http://127.0.0.1:8321", raise_server_exceptions=False
     )
     if member is not None:
-        client.cookies.set(COOKIE, sessions.begin(collaboration, member))
+        client.cookies.set(COOKIE, sessions.begin(Entered(collaboration, member)))
     return client
 
 

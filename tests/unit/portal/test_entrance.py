@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from markupsafe import escape
 from starlette.testclient import TestClient
 
 from orchestration.house import House
-from orchestration.portal import create_app
+from orchestration.portal import create_app, entrance
 from orchestration.portal.entrance import COOKIE
 from orchestration.portal.sessions import ENTRY_VALID, IDLE, LONGEST, Sessions
+from orchestration.stages import login
+from orchestration.stages.login import Entered
 from tests.unit.portal.portal_house import GROCERY, client_of
 
 PAGES = ["/", "/governance", "/lineage", "/log", "/log/0", "/log?type=gate.passed"]
@@ -70,6 +75,53 @@ def test_wrong_credentials_are_refused_in_words_that_tell_nothing(house: House) 
         assert "<b>" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["/log?type=gate.passed&before=9", "/lineage?level=column&insight=joint_segmentation", "/governance"],
+)
+def test_the_page_that_was_asked_for_is_kept_through_a_failure(house: House, asked: str) -> None:
+    client = client_of(house, None)
+    page = client.get(asked)
+    assert page.url.path == "/login"
+    assert f'name="to" value="{escape(asked)}"' in page.text
+    form = {"member": "retailer.steward", "password": "x" * 20, "code": "123456", "to": asked}
+    again = client.post("/login", data=form).text
+    assert f'name="to" value="{escape(asked)}"' in again
+    assert 'value="retailer.steward"' in again
+    assert "x" * 20 not in again
+    assert "123456" not in again
+
+
+def test_strangers_are_told_the_name_of_no_collaboration(house: House) -> None:
+    assert GROCERY not in client_of(house, None).get("/login").text
+
+
+def test_a_crowd_at_the_door_is_let_in_two_by_two(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most, lock, opened = 0, 0, threading.Lock(), threading.Event()
+
+    def slow(*_: object) -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        opened.wait(5)
+        with lock:
+            inside -= 1
+        raise login.refused()
+
+    monkeypatch.setattr(login, "enter_with_password", slow)
+    monkeypatch.setattr(entrance, "_WAITING", 4)
+    with client_of(house, None) as client, ThreadPoolExecutor(12) as crowd:
+        sent = [crowd.submit(client.post, "/login", data={"member": "a.b"}) for _ in range(12)]
+        done, _ = wait(sent, timeout=30, return_when=FIRST_COMPLETED)  # who finds the queue full
+        assert done
+        opened.set()
+        answers = [each.result() for each in sent]
+    assert most == 2
+    assert {answer.status_code for answer in answers} == {403}
+    assert all("Name, password and code do not belong together." in answer.text for answer in answers)
+
+
 def test_a_form_sent_by_another_site_is_refused(house: House) -> None:
     answer = client_of(house, None).post("/login", data={}, headers={"origin": "https://evil.example"})
     assert answer.status_code == 403
@@ -84,7 +136,7 @@ def test_a_huge_form_is_no_form(house: House) -> None:
 def test_an_entry_lets_in_once(house: House) -> None:
     sessions = Sessions()
     client = TestClient(create_app(house, sessions), base_url="http://127.0.0.1:8321")
-    entry = sessions.offer(GROCERY, "data_provider.auditor")
+    entry = sessions.offer(Entered(GROCERY, "data_provider.auditor"))
     entered = client.get(f"/enter/{entry}", follow_redirects=False)
     assert entered.headers["location"] == "/"
     cookie = entered.headers["set-cookie"].lower()
@@ -92,7 +144,9 @@ def test_an_entry_lets_in_once(house: House) -> None:
     assert "samesite=strict" in cookie
     assert client.get("/").status_code == 200
     again = TestClient(create_app(house, sessions), base_url="http://127.0.0.1:8321")
-    assert again.get(f"/enter/{entry}").status_code == 403
+    refused = again.get(f"/enter/{entry}")
+    assert (refused.status_code, refused.url.path) == (403, "/login")  # its address is left at once
+    assert "used before" in refused.text
 
 
 def test_signing_out_ends_the_session(house: House) -> None:
@@ -114,7 +168,7 @@ class Clock:
 def test_sessions_end_when_idle_and_at_the_latest_after_a_working_day() -> None:
     clock = Clock()
     sessions = Sessions(clock)
-    idle, busy = sessions.begin(GROCERY, "a.b"), sessions.begin(GROCERY, "a.c")
+    idle, busy = sessions.begin(Entered(GROCERY, "a.b")), sessions.begin(Entered(GROCERY, "a.c"))
     for _ in range(int(LONGEST / IDLE) + 1):
         clock.at += IDLE / 2
         assert sessions.find(busy)
@@ -130,7 +184,7 @@ def test_sessions_end_when_idle_and_at_the_latest_after_a_working_day() -> None:
 def test_an_entry_ends_after_two_minutes() -> None:
     clock = Clock()
     sessions = Sessions(clock)
-    entry = sessions.offer(GROCERY, "a.b")
+    entry = sessions.offer(Entered(GROCERY, "a.b"))
     clock.at += ENTRY_VALID
     assert sessions.take(entry) is None
 

@@ -13,6 +13,12 @@ from orchestration.portal import lineage_view
 from orchestration.portal.lineage_view import View, cut, read_view
 
 EVERYTHING = View("grocery")
+OWNERS = {
+    "demographics": "data_provider",
+    "transactions": "retailer",
+    "products": "retailer",
+    "campaigns": "brand_agency",
+}
 AMOUNT = "insight.joint_segmentation.amount"
 
 
@@ -87,8 +93,24 @@ def test_the_csv_names_every_fact_of_a_row(graph: LineageGraph) -> None:
     assert sorted(map(str, rows)) == sorted(map(str, graph.as_rows()))
 
 
+def test_whose_data_it_is_stays_known_where_its_contribution_is_not_shown(graph: LineageGraph) -> None:
+    hidden = {table.id for table in graph.tables if table.layer == "contribution"}
+    seen = LineageGraph(
+        tuple(table for table in graph.tables if table.id not in hidden),
+        (),
+        tuple(link for link in graph.table_edges if link[0] not in hidden),
+    )
+    found = {
+        table.name: parties
+        for table in seen.tables
+        for parties in [lineage_view.parties(seen, OWNERS)[table.id]]
+    }
+    assert found["staging.stg_profile"] == ("data_provider",)
+    assert set(found["insight.joint_segmentation"]) == {"brand_agency", "data_provider", "retailer"}
+
+
 def test_data_of_a_party_is_known_in_every_later_table(graph: LineageGraph) -> None:
-    found = {table.name: lineage_view.parties(graph)[table.id] for table in graph.tables}
+    found = {table.name: lineage_view.parties(graph, {})[table.id] for table in graph.tables}
     assert found["staging.stg_profile"] == ("data_provider",)
     assert found["insight.campaign_response"] == ("brand_agency",)
     assert set(found["insight.joint_segmentation"]) == {"brand_agency", "data_provider", "retailer"}

@@ -7,11 +7,15 @@ from orchestration.audit.vocabulary import Handover
 from orchestration.digests import digest_bytes
 from orchestration.house import House
 from orchestration.portal.overview import Overview, overview, rows
+from orchestration.portal.sight import Sight
+from orchestration.stages.login import Viewer
 from tests.unit.portal.portal_house import GROCERY, QUESTIONS, Story
 
+AUDITOR = Viewer(GROCERY, "data_provider.auditor", "data_provider", frozenset({"auditor"}))
 
-def seen(house: House) -> Overview:
-    return overview(house, house.charter(GROCERY))
+
+def seen(house: House, viewer: Viewer = AUDITOR) -> Overview:
+    return overview(house, house.charter(GROCERY), viewer, Sight(house.log).of(viewer).numbers)
 
 
 def states(view: Overview, dataset: str) -> list[str]:
@@ -40,16 +44,17 @@ def test_every_stage_that_passed_shows_the_receipt_the_log_holds(house: House) -
 
 
 def test_what_output_control_hid_is_said(house: House) -> None:
-    for request in seen(house).requests:
-        if request.release:
-            _, _, _, shown, primary, complementary = QUESTIONS[request.template]
-            assert request.cells is not None
-            assert (request.cells.shown, request.cells.primary, request.cells.complementary) == (
-                shown,
-                primary,
-                complementary,
-            )
-            assert request.cells.total == shown + primary + complementary
+    answered = [request for request in seen(house).requests if request.release]
+    assert len(answered) == len(QUESTIONS)
+    for request in answered:
+        _, _, _, shown, primary, complementary = QUESTIONS[request.template]
+        assert request.cells is not None
+        assert (request.cells.shown, request.cells.primary, request.cells.complementary) == (
+            shown,
+            primary,
+            complementary,
+        )
+        assert request.cells.total == shown + primary + complementary
 
 
 def test_a_denied_request_shows_its_reason_and_no_cells(house: House) -> None:
@@ -156,9 +161,34 @@ def test_an_insight_nobody_opened_waits_for_its_receivers(house: House) -> None:
     view = seen(house)
     opened = {request.template: request.opened for request in view.requests if request.release}
     assert opened == {"audience_overlap": 0, "joint_segmentation": 0, "campaign_response": 1}
-    commands = [step.command for step in view.next_steps]
-    assert len(commands) == 2
-    assert all(command.startswith("glasshouse open rel-") and "--as" in command for command in commands)
+    waiting = {step.what.partition("insight ")[2]: step for step in view.next_steps}
+    assert {what: set(step.participants) for what, step in waiting.items()} == {
+        "audience overlap": {"retailer", "brand_agency", "media_owner", "data_provider"},
+        "joint segmentation": {"retailer", "brand_agency", "data_provider"},
+        "campaign response": {"retailer", "media_owner"},  # the agency has opened it
+    }
+    assert all(step.command.startswith("glasshouse open rel-") for step in waiting.values())
+
+
+def test_a_release_for_several_waits_for_each_of_them_by_its_own_name(house: House) -> None:
+    retailer = Viewer(GROCERY, "retailer.steward", "retailer", frozenset({"steward"}))
+    waiting = seen(house, retailer).next_steps
+    assert len(waiting) == 3
+    for step in waiting:
+        assert (step.who, step.participants) == ("Retailer", ("retailer",))
+        assert "--as retailer.steward" in step.command
+    no_reader = Viewer(GROCERY, "retailer.operator", "retailer", frozenset({"operator"}))
+    assert all("--as MEMBER" in step.command for step in seen(house, no_reader).next_steps)
+
+
+def test_a_receiver_sees_the_answer_and_not_the_question_of_others(house: House) -> None:
+    provider = Viewer(GROCERY, "data_provider.steward", "data_provider", frozenset({"steward"}))
+    cards = {card.template: card for card in seen(house, provider).requests}
+    assert set(cards) == {"audience_overlap", "joint_segmentation"}
+    for card in cards.values():
+        assert (card.requester, card.parameters, card.cells) == ("", {}, None)
+        assert [step.stage for step in card.steps] == ["insight"]
+        assert "data_provider" in card.receivers
 
 
 def test_parties_count_the_rows_of_their_newest_contributions(house: House) -> None:

@@ -1,7 +1,8 @@
 """What becomes of a submitted request: denied by the charter, waiting for approval, or permitted.
 
-Belongs here: the order of these answers, derived from the log alone. Must not be here: counting votes
-(`participants/approvals`), or running anything.
+Belongs here: the order of these answers, as rules over the state and the charter in force. Must not be here:
+counting votes (`approvals`), running anything, or recording (`stages/request`). The guard asks the same rules
+about what is submitted, decided and run, so nobody gets another answer by going around a stage.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row
 
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
-from orchestration.audit.stage_events import RequestDecided
+from orchestration.audit.stage_events import RequestDecided, RequestSubmitted
 from orchestration.charter.model import Charter
-from orchestration.computation.request import Request, check_request, datasets_read
+from orchestration.computation.request import Request, check_request, datasets_read, parse_request
 from orchestration.computation.template import load_templates
 from orchestration.errors import PolicyDeniedError, Reason
-from orchestration.house import OPERATOR
+from orchestration.participants.consequences import ACTOR
 from orchestration.participants.decision import Decision
+from orchestration.participants.standing import CHANGED_SINCE
 from orchestration.participants.state import State
-from orchestration.stages.standing import CHANGED_SINCE
 
 OTHER_DATASETS = Reason(
     "computation.other_datasets",
@@ -59,6 +60,20 @@ def request_of(row: Row[Any]) -> Request:
     )
 
 
+def asked(state: State, subject: str, payload: RequestSubmitted) -> Request:
+    """The request that a submission makes.
+
+    Raises: ConfigError (`request.malformed`).
+    """
+    return parse_request(
+        {
+            "id": subject,
+            "collaboration": state.collaboration,
+            **payload.model_dump(include={"template", "parameters", "purpose", "requester"}),
+        }
+    )
+
+
 def charter_says(charter: Charter, request: Request, at: datetime) -> Decision:
     """The charter's own rules about this request, before anybody approves it."""
     return check_request(charter, load_templates(), request, at.astimezone(UTC).date())
@@ -76,13 +91,28 @@ def needed(charter: Charter, request: Request, *, allowed: bool) -> tuple[tuple[
     return datasets, charter.approval_for(request.template) if named else None
 
 
+def require_complete(state: State, charter: Charter, subject: str, payload: RequestSubmitted) -> None:
+    """Refuse a submission that was made under another charter, or does not say all whose data it reads.
+
+    Raises: PolicyDeniedError (`charter.changed_since`, `computation.other_datasets`); ConfigError
+    (`request.malformed`).
+    """
+    if payload.charter != charter.digest:
+        raise PolicyDeniedError(CHANGED_SINCE, collaboration=charter.collaboration, what="request")
+    request = asked(state, subject, payload)
+    allowed = charter_says(charter, request, state.at).allowed
+    datasets, _ = needed(charter, request, allowed=allowed)
+    if set(payload.datasets) != set(datasets):
+        raise PolicyDeniedError(OTHER_DATASETS, request=subject, datasets=", ".join(datasets) or "nothing")
+
+
 def check(state: State, charter: Charter, row: Row[Any]) -> Decision:
     """May this request run under the charter, as it was submitted? Approval is another question.
 
     Asked when it is decided, and again by every stage that works on it.
     """
     request = request_of(row)
-    if row.seq < _activated(state):
+    if row.charter_digest != charter.digest:
         return Decision.deny(CHANGED_SINCE, collaboration=charter.collaboration, what="request")
     decision = charter_says(charter, request, state.at)
     if not decision.allowed:
@@ -98,52 +128,57 @@ def check(state: State, charter: Charter, row: Row[Any]) -> Decision:
 
 def verdicts(state: State) -> Iterator[Event]:
     """A `request.decided` for every submitted request that waits for nobody any more."""
-    charter = state.charter
-    if charter is None or state.phase != "active":
+    if state.charter is None or state.phase != "active":
         return
     for row in state.rows(t.requests, status="submitted"):
-        decision = check(state, charter, row)
-        why = "Decided by the charter's rules."
-        if decision.allowed and row.approval is not None:
-            voted = state.decision(row.request)
-            if voted is None or voted.status == "pending":
-                continue
-            if voted.status != "approved":
-                decision = Decision.deny(NOT_APPROVED, request=row.request, outcome=voted.status)
-            why = f"Decided under the right {row.approval}: {voted.status}."
-        yield Event(
-            collaboration=state.collaboration,
-            subject=row.request,
-            actor=OPERATOR,
-            justification=why,
-            time=state.at,
-            payload=RequestDecided(allowed=decision.allowed, code=decision.code, message=decision.message),
-        )
+        event = verdict(state, state.charter, row)
+        if event is not None:
+            yield event
 
 
-def require_permitted(state: State, charter: Charter, request: Request) -> None:
-    """Refuse to work on a request that was not permitted, or would not be today.
+def is_due(state: State, event: Event) -> bool:
+    """Whether this very `request.decided` follows now."""
+    row = state.request(event.subject)
+    if state.charter is None or state.phase != "active" or row is None or row.status != "submitted":
+        return False
+    due = verdict(state, state.charter, row)
+    return due is not None and due.payload == event.payload
+
+
+def verdict(state: State, charter: Charter, row: Row[Any]) -> Event | None:
+    """What is decided about one submitted request; None while it waits for people."""
+    decision = check(state, charter, row)
+    why = "Decided by the charter's rules."
+    if decision.allowed and row.approval is not None:
+        voted = state.decision(row.request)
+        if voted is None or voted.status == "pending":
+            return None
+        if voted.status != "approved":
+            decision = Decision.deny(NOT_APPROVED, request=row.request, outcome=voted.status)
+        why = f"Decided under the right {row.approval}: {voted.status}."
+    return Event(
+        collaboration=state.collaboration,
+        subject=row.request,
+        actor=ACTOR,
+        justification=why,
+        time=state.at,
+        payload=RequestDecided(allowed=decision.allowed, code=decision.code, message=decision.message),
+    )
+
+
+def require_permitted(state: State, charter: Charter, request: str) -> Row[Any]:
+    """The request, unless it was not permitted, or would not be today.
 
     Raises: PolicyDeniedError.
     """
-    row = state.request(request.id)
-    assert row is not None  # noqa: S101  it was loaded from there
+    row = state.request(request)
+    if row is None:
+        raise PolicyDeniedError(NOT_PERMITTED, request=request, status="not submitted")
     check(state, charter, row).require()
-    voted = state.decision(request.id) if row.approval is not None else None
+    voted = state.decision(request) if row.approval is not None else None
     if row.approval is not None and (voted is None or voted.status not in ("pending", "approved")):
         outcome = "missing" if voted is None else voted.status
-        raise PolicyDeniedError(NOT_APPROVED, request=request.id, outcome=outcome)
+        raise PolicyDeniedError(NOT_APPROVED, request=request, outcome=outcome)
     if row.status in ("submitted", "denied"):
-        raise PolicyDeniedError(NOT_PERMITTED, request=request.id, status=row.status)
-
-
-def _activated(state: State) -> int:
-    """The event that made the charter now in force the active one; -1 before there is one."""
-    table = t.events.c
-    query = select(func.max(table.seq)).where(
-        table.collaboration == state.collaboration,
-        table.subject == state.collaboration,
-        table.type == "charter.activated",
-    )
-    seq: int | None = state.connection.execute(query).scalar()
-    return -1 if seq is None else seq
+        raise PolicyDeniedError(NOT_PERMITTED, request=request, status=row.status)
+    return row

@@ -1,0 +1,109 @@
+"""What only a lent role allows, or shows, is logged twice: the trace and the act, or neither."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from orchestration.audit import governance_events as e
+from orchestration.audit import tables as t
+from orchestration.audit.events import Event
+from orchestration.audit.replay import replay
+from orchestration.audit.stage_events import OutputAccessed
+from orchestration.audit.statement import statement_id
+from orchestration.audit.vocabulary import Detail, timestamp
+from orchestration.errors import GlasshouseError
+from orchestration.participants import emergencies
+from tests.unit.participants.founding import EVIDENCE, TINY, Trio, read_terms, refused, refused_event
+
+EXECUTIVE = "panel.executive"
+FREEZE = e.CollaborationFrozen()
+
+
+def lend_and_release(trio: Trio) -> None:
+    """An executive, who sees summaries, was lent the role of an analyst; a release waits in the tables."""
+    row = {
+        "release": "i-1",
+        "collaboration": TINY,
+        "request": "r-1",
+        "template": "joint_segmentation",
+        "purpose": "insight",
+        "receivers": '["panel"]',
+        "expires_at": timestamp(trio.at + timedelta(days=30)),
+        "recalled": False,
+        "seq": 0,
+    }
+    with trio.log.write() as connection:
+        connection.execute(insert(t.releases).values(row))
+    until = trio.at + timedelta(hours=1)
+    lent = e.EmergencyOpened(grant="fire", member=EXECUTIVE, role="analyst", expires_at=until)
+    trio.act("panel.steward", "fire", lent)
+    read_terms(trio, EXECUTIVE)
+
+
+def test_seeing_the_table_by_a_lent_role_is_logged_twice_and_the_summary_is_not(trio: Trio) -> None:
+    lend_and_release(trio)
+
+    def opening(detail: Detail) -> OutputAccessed:
+        return OutputAccessed(release="i-1", member=EXECUTIVE, detail=detail)
+
+    trio.act(EXECUTIVE, "i-1", opening("summary"))
+    full = trio.signed(EXECUTIVE, "i-1", opening("full"))
+    refused("emergency.not_told", lambda: trio.log.append(full))
+    with trio.state() as state:
+        grant = emergencies.grant_used(state, full)
+    assert grant is not None
+    trace = emergencies.trace(full, grant, "operator", member=EXECUTIVE, act=statement_id(full))
+    trio.log.append_many([trace, full])
+
+
+@pytest.fixture
+def burning(trio: Trio) -> Trio:
+    """An analyst who was lent the role of a steward."""
+    until = trio.at + timedelta(hours=2)
+    lent = e.EmergencyOpened(grant="fire", member="media.analyst", role="steward", expires_at=until)
+    trio.act("media.steward", "fire", lent)
+    return trio
+
+
+def second_trace(trio: Trio, act: Event) -> Event:
+    with trio.state() as state:
+        grant = emergencies.grant_used(state, act)
+    assert grant is not None
+    return emergencies.trace(act, grant, "operator", member=act.actor, act=statement_id(act))
+
+
+def test_what_only_a_lent_role_allows_is_logged_twice_or_not_at_all(burning: Trio) -> None:
+    act = burning.signed("media.analyst", TINY, FREEZE)
+    trace = second_trace(burning, act)
+    refused_event(burning, "emergency.not_told", act)
+    other = trace.payload.model_copy(update={"act": EVIDENCE})
+    size = burning.log.size
+    with pytest.raises(GlasshouseError, match=r"emergency\.act_missing"):
+        burning.log.append_many([trace.model_copy(update={"payload": other}), act])
+    assert burning.log.size == size
+    burning.log.append_many([trace, act])
+    assert replay(burning.log).ok
+
+
+def test_what_needs_no_lent_role_leaves_one_trace(burning: Trio) -> None:
+    own = burning.signed("media.steward", TINY, FREEZE)
+    login = burning.signed("media.analyst", "media.analyst", e.LoginChanged(change="enabled"))
+    with burning.state() as state:
+        assert emergencies.grant_used(state, own) is None
+        assert emergencies.grant_used(state, login) is None
+    burning.log.append_many([own, login])
+
+
+@pytest.mark.parametrize("changes", [{"grant": "water"}, {"member": "shop.analyst"}], ids=str)
+def test_nobody_is_said_to_have_used_a_grant_that_is_not_his(burning: Trio, changes: dict[str, str]) -> None:
+    trace = second_trace(burning, burning.signed("media.analyst", TINY, FREEZE))
+    forged = trace.model_copy(update={"payload": trace.payload.model_copy(update=changes)})
+    refused_event(burning, "emergency.unfounded", forged)
+
+
+def test_a_trace_of_what_nobody_did_is_found_at_the_next_event(burning: Trio) -> None:
+    burning.log.append(second_trace(burning, burning.signed("media.analyst", TINY, FREEZE)))
+    refused("emergency.act_missing", lambda: read_terms(burning, "shop.analyst"))

@@ -15,6 +15,7 @@ from typing import Any, cast
 from orchestration.audit import governance_events as g
 from orchestration.audit import stage_events as s
 from orchestration.audit.events import Event
+from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.vocabulary import Payload
 from orchestration.charter.model import Charter
 from orchestration.digests import canonical_json
@@ -226,7 +227,7 @@ RULES: dict[type[Payload], Callable[[Concerns, Event], bool]] = {
     g.DatasetAttested: Concerns.dataset_attested,
     g.TermsAcknowledged: Concerns.own_member,
     g.DataDestroyed: Concerns.data_destroyed,
-    g.LoginChanged: Concerns.own_member,
-    g.PortalEntered: Concerns.own_member,
-    g.LoginLocked: Concerns.own_member,
+    LoginChanged: Concerns.own_member,
+    PortalEntered: Concerns.own_member,
+    LoginLocked: Concerns.own_member,
 }

@@ -315,29 +315,6 @@ class ReviewClosed(Consequence):
     lapsed: tuple[Name, ...]
 
 
-# --- the portal's door
-
-
-class LoginChanged(Signed):
-    """A member arranges its own way into the portal, signed with its key: nobody can do it for another."""
-
-    type: ClassVar = "login.changed"
-    change: Literal["enabled", "disabled", "token_given", "token_revoked"]
-    name: str | None = Field(default=None, description="Of the token.")
-
-
-class PortalEntered(Payload):
-    type: ClassVar = "portal.entered"
-    method: Literal["password", "key"]
-
-
-class LoginLocked(Payload):
-    """Too many failures in a row; the subject is the member."""
-
-    type: ClassVar = "login.locked"
-    failures: Count
-
-
 # --- onboarding, terms, destruction
 
 
@@ -402,9 +379,6 @@ PAYLOADS: tuple[type[Payload], ...] = (
     ReviewOpened,
     ReviewAttested,
     ReviewClosed,
-    LoginChanged,
-    PortalEntered,
-    LoginLocked,
     DatasetAttested,
     TermsAcknowledged,
     DataDestroyed,

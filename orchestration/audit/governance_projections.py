@@ -32,6 +32,7 @@ from orchestration.audit.governance_rows import (
     roles_given,
     where,
 )
+from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.projections import (
     ALREADY_RECORDED,
     AlreadyRecordedError,
@@ -372,16 +373,16 @@ def _data_destroyed(connection: Connection, entry: Entry, payload: e.DataDestroy
 # --- the portal's door, whose own tables are no projections
 
 
-@on(e.LoginChanged)
-def _login_changed(connection: Connection, entry: Entry, payload: e.LoginChanged) -> None:
+@on(LoginChanged)
+def _login_changed(connection: Connection, entry: Entry, payload: LoginChanged) -> None:
     """The event is all there is to show."""
 
 
-@on(e.PortalEntered)
-def _portal_entered(connection: Connection, entry: Entry, payload: e.PortalEntered) -> None:
+@on(PortalEntered)
+def _portal_entered(connection: Connection, entry: Entry, payload: PortalEntered) -> None:
     """The event is all there is to show."""
 
 
-@on(e.LoginLocked)
-def _login_locked(connection: Connection, entry: Entry, payload: e.LoginLocked) -> None:
+@on(LoginLocked)
+def _login_locked(connection: Connection, entry: Entry, payload: LoginLocked) -> None:
     """The event is all there is to show."""

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from orchestration.audit import governance_events as e
 from orchestration.audit import governance_tables as g
 from orchestration.audit.events import Event
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
 from orchestration.charter.model import ChecklistItem
 from orchestration.errors import PolicyDeniedError, Reason
@@ -261,7 +262,7 @@ def _output_accessed(state: State, event: Event, payload: OutputAccessed) -> Non
         raise PolicyDeniedError(TOO_MUCH_DETAIL, member=event.actor, level=payload.detail)
 
 
-def _login_changed(state: State, event: Event, _: e.LoginChanged) -> None:
+def _login_changed(state: State, event: Event, _: LoginChanged) -> None:
     if state.phase == "closed":
         raise PolicyDeniedError(CLOSED, collaboration=state.collaboration)
     if event.subject != event.actor:
@@ -280,7 +281,7 @@ RULES: Mapping[type[Any], Rule] = {
     e.DecisionOpened: _decision_opened,
     e.DisputeRaised: _dispute_raised,
     e.DatasetAttested: _dataset_attested,
-    e.LoginChanged: _login_changed,
+    LoginChanged: _login_changed,
     RequestSubmitted: _request_submitted,
     OutputAccessed: _output_accessed,
 }

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row
 from orchestration.audit import governance_events as e
 from orchestration.audit import governance_tables as g
 from orchestration.audit.events import Event
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import ALREADY_RECORDED, AlreadyRecordedError
 from orchestration.audit.stage_events import OutputAccessed, RequestDecided, RequestSubmitted
 from orchestration.audit.statement import statement_id
@@ -61,7 +62,7 @@ _JOINING = (
     e.GrantRevoked,
     e.TermsAcknowledged,
     e.CharterSigned,
-    e.LoginChanged,
+    LoginChanged,
 )
 
 
@@ -123,7 +124,7 @@ def _needs_signature(state: State, event: Event) -> bool:
 
 
 def _require_permission(state: State, event: Event) -> None:
-    if isinstance(event.payload, e.LoginChanged) or event.signature is None:
+    if isinstance(event.payload, LoginChanged) or event.signature is None:
         return  # everybody arranges the own login; a first charter is put on the table by the house
     policy.decide(state, question_of(event)).require()
 

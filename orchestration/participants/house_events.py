@@ -7,7 +7,7 @@ signed acts (`act_rules`), or what follows from them (`consequences`).
 from __future__ import annotations
 
 from orchestration.audit.events import Event
-from orchestration.audit.governance_events import LoginLocked, PortalEntered
+from orchestration.audit.portal_events import LoginLocked, PortalEntered
 from orchestration.audit.stage_events import AccessDenied
 from orchestration.audit.vocabulary import Payload
 from orchestration.errors import PolicyDeniedError, Reason

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestration.audit import governance_events as g
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
 from orchestration.audit.vocabulary import Payload
 
@@ -46,7 +47,7 @@ _ALL = (
     Action("attest_review", g.ReviewAttested, "attest a role in a review", "grant"),
     Action("attest_dataset", g.DatasetAttested, "attest a dataset's onboarding checklist", "dataset"),
     Action("acknowledge_terms", g.TermsAcknowledged, "acknowledge the terms", "member"),
-    Action("arrange_login", g.LoginChanged, "arrange a way into the portal", "member"),
+    Action("arrange_login", LoginChanged, "arrange a way into the portal", "member"),
     Action("contribute", None, "contribute data", "dataset"),
     Action("submit_request", RequestSubmitted, "ask for a computation", "computation"),
     Action("open_insight", OutputAccessed, "open a release", "release"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from orchestration.audit import governance_events as g
 from orchestration.audit.events import Event
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
 
 
@@ -71,7 +72,7 @@ def _of_charters_and_members(event: Event) -> Asked | None:
             return "open_emergency", member, {"role": role, "expires_at": until}
         case g.TermsAcknowledged(terms=terms):
             return "acknowledge_terms", event.subject, {"terms": terms}
-        case g.LoginChanged():
+        case LoginChanged():
             return "arrange_login", event.subject, {}
     return None
 

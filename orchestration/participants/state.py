@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
@@ -56,6 +56,7 @@ class State:
     connection: Connection
     collaboration: str
     at: datetime
+    _grants: dict[str | None, list[Grant]] = field(default_factory=dict, repr=False, compare=False)
 
     # --- the agreement
 
@@ -101,8 +102,10 @@ class State:
 
         All may agree otherwise: a version of the charter that came into force later gives it back.
         """
-        since = max((row.seq for row in self._rows(g.charters, status="active")), default=0)
         disputes = self._rows(g.disputes, status="upheld", remedy="revoke")
+        if not disputes:
+            return frozenset()
+        since = max((row.seq for row in self._rows(g.charters, status="active")), default=0)
         return frozenset((row.about_kind, row.about) for row in disputes if row.seq > since)
 
     # --- who
@@ -132,8 +135,10 @@ class State:
 
     def grants(self, member: str | None = None) -> list[Grant]:
         """All grants of a member or of everybody, in force or not."""
-        where = {} if member is None else {"member": member}
-        return [_grant(row) for row in self._rows(g.grants, **where)]
+        if member not in self._grants:  # asked for several times by one question
+            where = {} if member is None else {"member": member}
+            self._grants[member] = [_grant(row) for row in self._rows(g.grants, **where)]
+        return self._grants[member]
 
     def roles(self, member: str, *, emergency: bool = True) -> frozenset[Role]:
         """Roles in force: granted, within its time, and still given by the agreement (or an emergency).

@@ -21,8 +21,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, se
 
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
-from orchestration.audit.governance_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.log import current_size, logged_event
+from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.statement import sign
 from orchestration.audit.vocabulary import now, timestamp
 from orchestration.charter.model import Role

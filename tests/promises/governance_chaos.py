@@ -72,7 +72,11 @@ class Chaos(Life):
     @rule(actor=who, organization=st.none() | organization, wrong=seldom)
     def accept(self, actor: str, organization: str | None, wrong: int) -> None:
         had = self.model.keys.get(actor)
-        key = self.one(self.world.keys, wrong) if wrong == 1 else self.world.new_key(actor).key_id
+        key = (
+            self.one(self.world.keys, wrong)
+            if wrong == 1 and self.world.keys
+            else self.world.new_key(actor).key_id
+        )
         if wrong > 4:
             key = self.model.agreed_keys.get(home(actor)) or had or key
         self.before_a_new_key(actor)

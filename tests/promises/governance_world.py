@@ -17,6 +17,7 @@ from orchestration.audit import stage_events as s
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.log import AuditLog
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import AlreadyRecordedError, OutOfOrderError
 from orchestration.audit.statement import sign, statement_id
 from orchestration.audit.vocabulary import Payload
@@ -241,7 +242,7 @@ class World:
         return question, e.VoteCast(decision=question, vote=vote)
 
     def _login(self, member: str) -> tuple[str, Payload]:
-        return member, e.LoginChanged(change="enabled")
+        return member, LoginChanged(change="enabled")
 
     def _vouch(self, dataset: str, evidence: list[str], end: datetime) -> tuple[str, Payload]:
         shown = {each: digest_bytes(b"shown") for each in evidence}

@@ -14,10 +14,9 @@ PACKAGE = PROJECT_ROOT / "orchestration"
 
 # Lowest first. A module imports from lower rows and from its own part, never from a neighbour in its row.
 _CORE_OF_AUDIT = {
-    "vocabulary", "chronology", "stage_events", "governance_events", "events", "statement", "tables",
-    "governance_tables",
-    "merkle", "projections", "governance_rows", "governance_projections", "log", "database", "receipts",
-    "checkpoint", "cosignature", "tiles",
+    "vocabulary", "chronology", "stage_events", "governance_events", "portal_events", "events", "statement",
+    "tables", "governance_tables", "merkle", "projections", "governance_rows", "governance_projections",
+    "log", "database", "receipts", "checkpoint", "cosignature", "tiles",
 }  # fmt: skip
 # What the guard of the log asks of a part that is above it: pure rules and documents.
 _CORES = {

@@ -13,6 +13,7 @@ from orchestration.audit import view
 from orchestration.audit.concerns import FOR_EVERYBODY, RULES
 from orchestration.audit.events import PAYLOADS, Event
 from orchestration.audit.log import AuditLog
+from orchestration.audit.portal_events import LoginLocked
 from orchestration.audit.view import participant_view, read_view, verify_view, write_view
 from orchestration.digests import canonical_json, digest_bytes
 from orchestration.errors import IntegrityError
@@ -175,7 +176,7 @@ def test_a_dispute_is_seen_by_those_whose_things_it_is_about(room: Room) -> None
 
 def test_what_a_member_does_for_itself_is_seen_by_its_organization_only(room: Room) -> None:
     room.say("media_owner.analyst", g.TermsAcknowledged(terms=digest_bytes(b"terms")), "media_owner.analyst")
-    room.say("media_owner.analyst", g.LoginLocked(failures=5))
+    room.say("media_owner.analyst", LoginLocked(failures=5))
     assert shown(room, "media_owner") == {"terms.acknowledged", "login.locked"}
     assert not shown(room, "data_provider") & {"terms.acknowledged", "login.locked"}
 

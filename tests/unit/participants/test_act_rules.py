@@ -12,6 +12,7 @@ from sqlalchemy import insert
 
 from orchestration.audit import governance_events as e
 from orchestration.audit import tables as t
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import AlreadyRecordedError
 from orchestration.audit.stage_events import OutputAccessed
 from orchestration.audit.statement import sign
@@ -443,7 +444,7 @@ def test_no_login_is_arranged_after_the_end(trio: Trio) -> None:
     trio.ask("shop.steward", "d-1", "closing", TINY)
     trio.vote("panel.steward", "d-1")
     trio.close()
-    changed = e.LoginChanged(change="enabled")
+    changed = LoginChanged(change="enabled")
     refused("policy.closed", lambda: trio.act("shop.analyst", "shop.analyst", changed))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert
 from orchestration.audit import governance_events as e
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.replay import replay
 from orchestration.audit.stage_events import OutputAccessed
 from orchestration.audit.statement import statement_id
@@ -90,7 +91,7 @@ def test_what_only_a_lent_role_allows_is_logged_twice_or_not_at_all(burning: Tri
 
 def test_what_needs_no_lent_role_leaves_one_trace(burning: Trio) -> None:
     own = burning.signed("media.steward", TINY, FREEZE)
-    login = burning.signed("media.analyst", "media.analyst", e.LoginChanged(change="enabled"))
+    login = burning.signed("media.analyst", "media.analyst", LoginChanged(change="enabled"))
     with burning.state() as state:
         assert emergencies.grant_used(state, own) is None
         assert emergencies.grant_used(state, login) is None

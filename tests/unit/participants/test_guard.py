@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from orchestration.audit import governance_events as e
 from orchestration.audit import governance_tables as g
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import ALL_TABLES, AlreadyRecordedError
 from orchestration.audit.statement import from_envelope, sign, to_envelope
 from orchestration.audit.vocabulary import Payload
@@ -58,7 +59,7 @@ def test_a_statement_that_was_changed_is_refused(trio: Trio) -> None:
     for change in (
         {"justification": "other"},
         {"subject": "other"},
-        {"payload": e.LoginChanged(change="enabled")},
+        {"payload": LoginChanged(change="enabled")},
     ):
         other = event.model_copy(update=change | ({"type": "login.changed"} if "payload" in change else {}))
         refused_event(trio, "signature.invalid", other)
@@ -129,7 +130,7 @@ def test_a_doctored_log_is_refused_where_it_was_doctored(trio: Trio, tmp_path: P
 
 
 def test_a_statement_counts_once(trio: Trio) -> None:
-    event = trio.signed("shop.steward", "shop.steward", e.LoginChanged(change="enabled"))
+    event = trio.signed("shop.steward", "shop.steward", LoginChanged(change="enabled"))
     trio.log.append(event)
     refused_event(trio, "statement.replayed", event)
     refused_event(
@@ -142,7 +143,7 @@ def test_a_statement_for_another_collaboration_is_refused(trio: Trio, *, same_ke
     """The same members work together in a second collaboration of this log."""
     keys = {} if same_keys else {"shop.steward": SigningKey.generate()}
     other = forming(trio.log, agreed(collaboration="other"), keys)
-    event = trio.signed("shop.steward", "shop.steward", e.LoginChanged(change="enabled"))
+    event = trio.signed("shop.steward", "shop.steward", LoginChanged(change="enabled"))
     refused_event(other, "statement.other_collaboration", event.model_copy(update={"collaboration": "other"}))
     trio.log.append(event)
 
@@ -150,7 +151,7 @@ def test_a_statement_for_another_collaboration_is_refused(trio: Trio, *, same_ke
 def test_a_statement_for_a_collaboration_that_does_not_know_the_member_is_refused(trio: Trio) -> None:
     other = Trio(trio.log, agreed(collaboration="other"))
     other.propose()
-    event = trio.signed("shop.steward", "shop.steward", e.LoginChanged(change="enabled"))
+    event = trio.signed("shop.steward", "shop.steward", LoginChanged(change="enabled"))
     refused_event(other, "statement.other_collaboration", event.model_copy(update={"collaboration": "other"}))
 
 
@@ -347,5 +348,5 @@ def test_a_whole_life_replays(trio: Trio, tmp_path: Path) -> None:
 
 
 def test_a_login_is_arranged_by_oneself(trio: Trio) -> None:
-    changed = e.LoginChanged(change="enabled")
+    changed = LoginChanged(change="enabled")
     refused("statement.not_own", lambda: trio.act("shop.steward", "shop.analyst", changed))

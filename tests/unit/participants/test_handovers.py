@@ -13,6 +13,7 @@ from orchestration.audit import governance_events as e
 from orchestration.audit import stage_events as s
 from orchestration.audit import tables as t
 from orchestration.audit.log import AuditLog, LoggedEvent
+from orchestration.audit.portal_events import LoginLocked, PortalEntered
 from orchestration.audit.replay import replay
 from orchestration.audit.vocabulary import Handover, Payload
 from orchestration.participants import deliveries, emergencies, guard
@@ -314,8 +315,8 @@ def test_a_first_charter_names_no_member_who_did_not_sign_it(control_url: str) -
 @pytest.mark.parametrize(
     ("subject", "payload"),
     [
-        ("panel.steward", e.PortalEntered(method="key")),
-        ("panel.steward", e.LoginLocked(failures=5)),
+        ("panel.steward", PortalEntered(method="key")),
+        ("panel.steward", LoginLocked(failures=5)),
         ("x-1", s.AccessDenied(release="x-1", member="panel.steward", code="x")),
     ],
     ids=lambda each: getattr(each, "type", ""),

@@ -9,6 +9,7 @@ import pytest
 
 from orchestration.audit import governance_events as e
 from orchestration.audit.events import PAYLOADS, Event
+from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
 from orchestration.audit.vocabulary import Payload, Signed
 from orchestration.participants.permissions import ACTIONS
@@ -68,7 +69,7 @@ ACTS: list[tuple[Payload, str, str, dict[str, object]]] = [
     (e.ReviewAttested(grant="g", keep=True), "attest_review", "g", {"review": "subject", "keep": True}),
     (e.DatasetAttested(dataset="sales", evidence={}, expires_at=UNTIL), "attest_dataset", "sales", {}),
     (e.TermsAcknowledged(terms=DIGEST), "acknowledge_terms", "subject", {"terms": DIGEST}),
-    (e.LoginChanged(change="enabled"), "arrange_login", "subject", {}),
+    (LoginChanged(change="enabled"), "arrange_login", "subject", {}),
     (
         RequestSubmitted(
             template="overlap",

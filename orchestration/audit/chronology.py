@@ -21,7 +21,8 @@ DRIFT = timedelta(minutes=5)
 BACKWARDS = Reason(
     "log.time_backwards",
     "An event of {time} cannot follow the newest one, which is of {newest}.",
-    "Set the clock of the machine that records this, then repeat the step; nothing was added.",
+    "Set the clock that is wrong, of this machine or of the one that recorded the newest event, and repeat"
+    " the step; nothing was added.",
 )
 AHEAD = Reason(
     "log.time_ahead",

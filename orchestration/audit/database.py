@@ -346,7 +346,9 @@ def _open_postgresql(address: URL) -> Engine:
     @hooks.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if _is_writing(connection):
-            # The lock comes first: READ COMMITTED then sees all that the writers before committed.
+            # The lock comes first: READ COMMITTED then sees all that the writers before committed, whereas
+            # any other level, which a server may have as its default, would look before it waits.
+            execute(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             execute(connection, f"SELECT pg_advisory_xact_lock({_LOCK})")
         else:
             execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

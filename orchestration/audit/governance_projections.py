@@ -23,13 +23,13 @@ from orchestration.audit.governance_rows import (
     find,
     flag,
     give,
+    give_first,
     move,
     new_key,
     out_of_order,
     parties_of,
     replace_grants,
     require,
-    roles_given,
     where,
 )
 from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
@@ -82,17 +82,20 @@ def _charter_withdrawn(connection: Connection, entry: Entry, payload: e.CharterW
 
 @on(e.CharterActivated)
 def _charter_activated(connection: Connection, entry: Entry, payload: e.CharterActivated) -> None:
-    """A frozen collaboration gets no new charter: that would thaw it without a decision."""
+    """A frozen collaboration stays so, by the same freeze: only a decision thaws it."""
     moment = timestamp(entry.event.time)
     active = {"digest": payload.digest}
     move(connection, entry, g.charters, active, "active", {"proposed"}, activated_at=moment)
     if payload.supersedes is not None:
         before = {"digest": payload.supersedes}
         move(connection, entry, g.charters, before, "superseded", {"active"})
-    row = require(connection, entry, g.collaborations, {}, {"forming", "active"})
+    row = require(connection, entry, g.collaborations, {}, {"forming", "active", "frozen"})
     if row.charter != payload.supersedes:
         raise out_of_order(entry, "under another charter than the one this supersedes")
-    change(connection, entry, g.collaborations, {}, state="active", charter=payload.digest)
+    if row.state != "frozen":
+        change(connection, entry, g.collaborations, {}, state="active")
+    mine = where(entry, g.collaborations, {})
+    connection.execute(update(g.collaborations).where(mine).values(charter=payload.digest))
 
 
 @on(e.CharterClosed)
@@ -106,14 +109,12 @@ def _charter_closed(connection: Connection, entry: Entry, payload: e.CharterClos
 
 @on(e.ParticipantAccepted)
 def _participant_accepted(connection: Connection, entry: Entry, payload: e.ParticipantAccepted) -> None:
-    """The first steward comes with the roles that the newest charter naming it gives, until that ends."""
     evidence = json_text(dict(payload.evidence))
     mine = {"participant": payload.participant}
     move(connection, entry, g.participants, mine, "active", {"invited"}, evidence=evidence)
     enter(connection, entry, payload.steward, payload.participant)
     new_key(connection, entry, payload.steward, payload.public_key)
-    roles, until = roles_given(connection, entry, payload.steward)
-    replace_grants(connection, entry, payload.steward, roles, until)
+    give_first(connection, entry, payload.steward)
 
 
 @on(e.ParticipantLeft)
@@ -138,7 +139,7 @@ def _participant_removed(connection: Connection, entry: Entry, payload: e.Partic
 def _participant_reinstated(connection: Connection, entry: Entry, payload: e.ParticipantReinstated) -> None:
     """Its stewards come again with the keys they had; where the decision names a key, that one alone."""
     mine = {"participant": payload.participant}
-    move(connection, entry, g.participants, mine, "invited", {"suspended"})
+    move(connection, entry, g.participants, mine, "invited", {"suspended", "invited"})
     decision = find(connection, entry, g.decisions, decision=payload.decision)
     agreed = json.loads(decision.content).get("key_id") if decision is not None else None
     if agreed is None:

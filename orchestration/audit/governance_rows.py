@@ -72,6 +72,18 @@ def replace_grants(
         give(connection, entry, f"{member}/{role}", member, role, timestamp(entry.event.time), until)
 
 
+def give_first(connection: Connection, entry: Entry, steward: str) -> None:
+    """The first steward's roles, as the charter gives them, until that charter ends.
+
+    Its role as steward has no end of its own: on the day after the charter's last one somebody must still be
+    there to leave, to freeze, to ask, and to agree on the next charter. It counts while the charter names it.
+    """
+    roles, until = roles_given(connection, entry, steward)
+    replace_grants(connection, entry, steward, roles, until)
+    never = timestamp(datetime(9999, 12, 31, tzinfo=UTC))
+    change(connection, entry, g.grants, {"grant": f"{steward}/steward"}, expires_at=never)
+
+
 def enter(connection: Connection, entry: Entry, member: str, participant: str) -> None:
     drop(connection, entry, g.members, {"member": member})
     add(connection, g.members, entry, {"member": member, "participant": participant, "status": "active"})
@@ -94,19 +106,25 @@ def end_keys(connection: Connection, entry: Entry, member: str, status: str) -> 
 
 
 def roles_given(connection: Connection, entry: Entry, member: str) -> tuple[list[str], str]:
-    """Roles that the newest charter naming the member gives it, and the end of that charter's last day."""
+    """Roles that a charter gives the member, and the end of that charter's last day.
+
+    The charter in force answers first: a mere proposal speaks only for organizations that one does not name.
+    """
     table = g.charters.c
     query = select(table.document).where(
         table.collaboration == entry.event.collaboration, table.status.in_(("active", "proposed"))
     )
-    documents: list[str] = list(connection.execute(query.order_by(table.seq.desc())).scalars())
+    in_order = query.order_by(table.status != "active", table.seq.desc())
+    documents: list[str] = list(connection.execute(in_order).scalars())
     for charter in map(json.loads, documents):
-        named = [each for party in parties_of(charter) for each in party["members"]]
-        roles = [role for each in named if each["id"] == member for role in each["roles"]]
-        if roles:
+        own = [party for party in parties_of(charter) if party["id"] == member.partition(".")[0]]
+        named = [each for party in own for each in party["members"] if each["id"] == member]
+        if any(each["roles"] for each in named):
             last = date.fromisoformat(charter["effective_until"])
             end = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
-            return roles, timestamp(end)
+            return [role for each in named for role in each["roles"]], timestamp(end)
+        if own:
+            break
     raise out_of_order(entry, "not named as a member by any charter")
 
 

@@ -26,16 +26,13 @@ from orchestration.audit import governance_projections as _governance_projection
 from orchestration.audit import tables as t
 from orchestration.audit.chronology import in_order
 from orchestration.audit.events import Event, commitment
-from orchestration.audit.projections import (
-    ALL_TABLES,
-    ALREADY_RECORDED,
-    AlreadyRecordedError,
-    Entry,
-    project,
-)
+from orchestration.audit.governance_events import EmergencyUsed
+from orchestration.audit.projections import ALL_TABLES, ALREADY_RECORDED, AlreadyRecordedError, Entry, project
+from orchestration.audit.stage_events import ContributionAccepted
+from orchestration.audit.statement import statement_id
 from orchestration.audit.vocabulary import now, timestamp
 from orchestration.digests import canonical_json, digest_json
-from orchestration.errors import ConfigError, IntegrityError, Reason
+from orchestration.errors import ConfigError, IntegrityError, PolicyDeniedError, Reason
 
 BROKEN_EVENT = Reason(
     "log.broken_event",
@@ -51,6 +48,11 @@ NO_SUCH_EVENT = Reason(
     "log.no_such_event",
     "The log has no event {seq}; it holds {size} events, counted from 0.",
     "List events with `glasshouse audit log`.",
+)
+ACT_MISSING = Reason(
+    "emergency.act_missing",
+    "The use of emergency grant {grant} is not followed by what {member} used it for.",
+    "Record both at once with the `glasshouse` command for it; nothing was added.",
 )
 
 Admit = Callable[[Connection, Event], None]
@@ -143,7 +145,7 @@ class AuditLog:
     ) -> list[LoggedEvent]:
         """Like `append`, for several events in one transaction; `lineage` belongs to the last of them.
 
-        Each is judged by what the ones before it made of the tables.
+        Each is judged by what the ones before it made of the tables, and a trace by what comes after it.
         """
         if not events:
             return []
@@ -152,15 +154,15 @@ class AuditLog:
             events = [*events[:-1], events[-1].model_copy(update={"lineage": digest})]
         with self.write() as connection:
             edge = self._right_edge(connection)
-            logged = []
-            rows = []
+            logged, rows = [], []
             nodes: dict[int, bytes] = {}
             right, newest, clock = list(edge.hashes), edge.time, self.clock()
-            for seq, given in enumerate(events, edge.size):
+            for seq, (given, after) in enumerate(zip(events, [*events[1:], None], strict=True), edge.size):
                 event = in_order(given, newest, clock)
                 newest = event.time
                 if self.admit is not None:
                     self.admit(connection, event)
+                    require_act(event, after)
                 content, salt = event.content(), secrets.token_bytes(SALT_BYTES)
                 leaf = merkle.leaf_hash(commitment(content, salt))
                 logged.append(LoggedEvent(seq, event, salt, leaf.hex()))
@@ -169,8 +171,7 @@ class AuditLog:
                 _project(connection, logged[-1])
             _store(connection, rows, nodes)
             if lineage:
-                links = [_lineage_row(logged[-1].seq, row) for row in lineage]
-                connection.execute(insert(t.lineage), links)
+                connection.execute(insert(t.lineage), [_lineage_row(logged[-1].seq, row) for row in lineage])
         # Only now, when it is certain that the tree has grown.
         self._edge = _Edge(edge.size + len(events), logged[-1].receipt_id, newest, tuple(right))
         return logged
@@ -333,6 +334,21 @@ def _store(connection: Connection, rows: Sequence[tuple[Any, ...]], nodes: Mappi
 
 def _lineage_row(seq: int, row: Mapping[str, Any]) -> dict[str, Any]:
     return {"seq": seq, "run_id": str(row["run"]["runId"]), "event": canonical_json(dict(row)).decode()}
+
+
+def require_act(event: Event, following: Event | None) -> None:
+    """A trace of an emergency grant has its act right after it. Raises: PolicyDeniedError, if not."""
+    if isinstance(trace := event.payload, EmergencyUsed):
+        act = following and (following.collaboration, following.type, *done(following))
+        if act != (event.collaboration, trace.action, trace.member, trace.act):
+            raise PolicyDeniedError(ACT_MISSING, grant=trace.grant, member=trace.member)
+
+
+def done(event: Event) -> tuple[str | None, str | None]:
+    """Whose act this is, and by what name a trace calls it; none: no act of a member."""
+    if isinstance(payload := event.payload, ContributionAccepted):
+        return payload.signer, payload.receipt.subject
+    return (event.actor, statement_id(event)) if event.signature is not None else (None, None)
 
 
 def current_size(connection: Connection) -> int:

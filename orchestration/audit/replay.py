@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import zip_longest
+from itertools import chain, pairwise, zip_longest
 
 from sqlalchemy import Connection, Table, create_engine
 from sqlalchemy import exc as sql
 
 from orchestration.audit import database
 from orchestration.audit.chronology import require_order
-from orchestration.audit.log import BROKEN_EVENT, Admit, AuditLog, LoggedEvent, stored_events
+from orchestration.audit.log import BROKEN_EVENT, Admit, AuditLog, LoggedEvent, require_act, stored_events
 from orchestration.audit.projections import ALL_TABLES, ALREADY_RECORDED, Entry, project
 from orchestration.audit.tables import metadata
 from orchestration.errors import IntegrityError, public
@@ -103,8 +103,9 @@ def replayed(
     """
     count, newest = 0, None
     with _empty_database() as scratch:
-        for logged in events:
-            refused = _happen(scratch, logged, admit, newest, clock)
+        for logged, following in pairwise(chain(events, [None])):
+            assert logged is not None  # noqa: S101  only what follows the last is
+            refused = _happen(scratch, logged, following, admit, newest, clock)
             if refused is not None:
                 return Replay(count, len(ALL_TABLES), 0, refused, ())
             count, newest = count + 1, logged.event.time
@@ -133,12 +134,18 @@ def _without_gaps(events: Iterator[LoggedEvent]) -> Iterator[LoggedEvent]:
 
 
 def _happen(
-    scratch: Connection, logged: LoggedEvent, admit: Admit | None, newest: datetime | None, clock: datetime
+    scratch: Connection,
+    logged: LoggedEvent,
+    following: LoggedEvent | None,
+    admit: Admit | None,
+    newest: datetime | None,
+    clock: datetime,
 ) -> Refusal | None:
     try:
         require_order(logged.event.time, newest, clock)
         if admit is not None:
             admit(scratch, logged.event)
+            require_act(logged.event, following.event if following is not None else None)
         project(scratch, Entry(logged.seq, logged.receipt_id, logged.event))
     except sql.IntegrityError:
         facts = {"type": logged.event.type, "subject": logged.event.subject}

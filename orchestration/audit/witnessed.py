@@ -6,8 +6,9 @@ table by hand adds nobody.
 
 Cosignatures stand beside the log, not in it, so nothing proves that one was made before its key ended but
 the time it says, and that is the word of whoever held the key. So a line must be of a time when its key was
-in force; and once a key was lost or compromised, what it cosigned counts no more. Nothing is missing then: a
-later checkpoint, cosigned by a good key, covers all events before it.
+in force and its organization took part; and once a key was lost or compromised, or replaced by somebody else,
+what it cosigned counts no more. Nothing is missing then: a later checkpoint, cosigned by a good key, covers
+all events before it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ from orchestration.audit import tables as t
 from orchestration.audit.checkpoint import Checkpoint
 from orchestration.audit.chronology import DRIFT
 from orchestration.audit.cosignature import Cosignature
-from orchestration.audit.governance_events import KeyRevoked
+from orchestration.audit.governance_events import (
+    KeyRevoked,
+    MemberEnrolled,
+    ParticipantAccepted,
+    ParticipantLeft,
+    ParticipantReinstated,
+    ParticipantRemoved,
+    ParticipantSuspended,
+)
 from orchestration.audit.log import AuditLog, LoggedEvent, logged_event
 from orchestration.audit.trace import charter_at
 from orchestration.audit.vocabulary import timestamp
@@ -63,6 +72,9 @@ WRONG_CLOCK = Reason(
 
 _MAY_WITNESS: frozenset[Role] = frozenset({"steward", "auditor"})
 _IN_OTHER_HANDS = ("lost", "compromised")
+_REPLACED_BY_OTHERS = (MemberEnrolled, ParticipantReinstated)
+_COMES = (ParticipantAccepted,)
+_GOES = (ParticipantLeft, ParticipantRemoved, ParticipantSuspended)
 
 
 @dataclass(frozen=True)
@@ -146,7 +158,7 @@ def cosigner(connection: Connection, head: Checkpoint, line: Cosignature) -> Cos
     """
     state = State(connection, line.collaboration, line.at)
     charter = charter_at(state, line.at + DRIFT)  # the witness's clock may be slightly behind the house's
-    if charter is None or line.participant not in _witnesses(charter):
+    if charter is None or line.participant not in _witnesses(charter) or not _took_part(connection, line):
         return None
     row = _key_of(connection, head, line)
     if row is None or not _roles(charter, row.member) & _MAY_WITNESS:
@@ -193,11 +205,30 @@ def _counts(connection: Connection, by: Cosigner) -> bool:
     ended = None if row is None else _ended(connection, row)
     if ended is not None:
         said = ended.event.payload
+        if isinstance(said, _REPLACED_BY_OTHERS):
+            return False
         return not (isinstance(said, KeyRevoked) and said.reason in _IN_OTHER_HANDS)
     return any(
         grant.role in _MAY_WITNESS and not grant.emergency and not grant.revoked and by.at < grant.expires_at
         for grant in state.grants(by.member)
     )
+
+
+def _took_part(connection: Connection, line: Cosignature) -> bool:
+    """Whether the witness's organization had joined, and was not suspended or gone, when it cosigned."""
+    events = t.events.c
+    moved = (
+        select(events.type)
+        .where(
+            events.collaboration == line.collaboration,
+            events.subject == line.participant,
+            events.type.in_([each.type for each in (*_COMES, *_GOES)]),
+            events.time <= timestamp(line.at + DRIFT),
+        )
+        .order_by(events.seq.desc())
+        .limit(1)
+    )
+    return connection.execute(moved).scalar() in {each.type for each in _COMES}
 
 
 def _roles(charter: Charter, member: str) -> set[Role]:

@@ -111,6 +111,11 @@ UNKNOWN_PARTICIPANT = Reason(
     "{collaboration} has no participant of this name.",
     "Name one of: {known}.",
 )
+NO_KEY_LEFT = Reason(
+    "decision.no_key_to_return_with",
+    "No steward of {participant} has a key in force, so it could not come back with the one it had.",
+    "Have a steward of {participant} make a new key, compare its id, and ask again naming that key.",
+)
 NOBODY_ANSWERS = Reason(
     "exception.no_owner",
     "The owner of an exception is an active member, and this is none.",
@@ -200,8 +205,20 @@ def _decision_opened(state: State, event: Event, payload: e.DecisionOpened) -> N
     if isinstance(content, Membership) and state.participant_status(payload.about) is None:
         known = ", ".join(row.participant for row in state.rows(g.participants))
         raise PolicyDeniedError(UNKNOWN_PARTICIPANT, collaboration=state.collaboration, known=known)
+    if isinstance(content, Membership):
+        _require_a_way_back(state, payload.about, content)
     if payload.matter in ("thaw", "closing") and payload.about != state.collaboration:
         raise PolicyDeniedError(OTHER_SUBJECT, type=event.type)
+
+
+def _require_a_way_back(state: State, participant: str, content: Membership) -> None:
+    """Who has no key left comes back only with one that is named."""
+    if content.step != "reinstate" or content.key_id is not None or state.charter is None:
+        return
+    named = [each for each in state.charter.participants if each.id == participant]
+    stewards = [each.id for party in named for each in party.members if "steward" in each.roles]
+    if named and not any(state.active_key(each) for each in stewards):
+        raise PolicyDeniedError(NO_KEY_LEFT, participant=participant)
 
 
 def _require_free_name(event: Event) -> None:

@@ -4,7 +4,8 @@ Belongs here: tallies, as pure functions of the state. Must not be here: who may
 follows from a decision (`consequences`).
 
 A participant speaks with one voice, that of its stewards, owners and reviewers: yes when one of them approves
-and none rejects. An abstention never counts as agreement. A vote counts only while its member may decide.
+and none rejects. An abstention never counts as agreement. A vote counts only while its member may decide, and
+only if it was cast after what it is to end (`matters.counted_from`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from orchestration.errors import CharterError
 from orchestration.participants.electorates import Electorate as Electorate  # asked for together with tallies
 from orchestration.participants.electorates import electorate as electorate
 from orchestration.participants.electorates import right_of as right_of
-from orchestration.participants.matters import moot
+from orchestration.participants.matters import counted_from, moot
 from orchestration.participants.state import State, moment, participant_of
 
 Voice = Literal["approve", "reject", "abstain"]
@@ -80,13 +81,15 @@ def tally(state: State, decision: Row[Any]) -> Tally:
         who = electorate(state, decision)
     except CharterError:
         return Tally("rejected", (), (), (), "nothing to decide: no charter names what it is about")
-    counts = _counts(who, {row.member: row.vote for row in state.votes(decision.decision)})
+    since = counted_from(state, decision)
+    votes = {row.member: row.vote for row in state.votes(decision.decision) if row.seq > since}
+    counts = _counts(who, votes)
     result, rule = _outcome(counts), rule_of(who)
-    if is_expired(state, decision, who.right):
-        result, rule = "expired", f"{rule}; undecided after {who.right.expires_hours} hours"
-    elif decision.matter == "dispute" and not all(count.is_within_reach for count in counts):
-        # Who is accused, or asked, must not win because too few are left to say otherwise.
+    if decision.matter == "dispute" and not all(count.is_within_reach for count in counts):
+        # Who is accused, or asked, must not win because too few are left to say otherwise; nor by waiting.
         result, rule = None, f"{rule}; it waits, because too few are left to decide"
+    elif is_expired(state, decision, who.right):
+        result, rule = "expired", f"{rule}; undecided after {who.right.expires_hours} hours"
     elif not who.voters:
         result, rule = "rejected", f"{rule}; nobody may decide"
     return Tally(

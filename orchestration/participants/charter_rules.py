@@ -126,8 +126,11 @@ def require_signable(state: State, event: Event, payload: CharterSigned) -> None
 
 
 def charter_naming(state: State, participant: str) -> Charter | None:
-    """The newest charter that names the participant: the proposal it is invited by, else the one in force."""
-    for charter in (state.proposal, state.charter):
+    """The charter in force, else the proposal that a newcomer is invited by: whichever names the participant.
+
+    So nobody changes what is asked of who comes back by merely proposing another charter.
+    """
+    for charter in (state.charter, state.proposal):
         if charter is not None and participant in {each.id for each in charter.participants}:
             return charter
     return None

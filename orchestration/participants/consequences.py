@@ -4,8 +4,9 @@ Belongs here: the list of consequences and when each is due. Must not be here: a
 judging acts (`guard`, which admits a consequence only when it finds it here). Pure functions of the state, so
 that replaying the log derives the very same events.
 
-A collaboration that is closed has no consequences any more. One that is frozen gets no new charter: a freeze
-ends by the decision the charter names for it, not by a change of the charter.
+A collaboration that is closed has no consequences any more. One that is frozen stays frozen under a new
+charter: a freeze ends by the decision the charter names for it, not by a change of the charter. Yet all may
+agree on a new one meanwhile, or who is left after a departure could never reach the old one's quorum.
 """
 
 from __future__ import annotations
@@ -105,8 +106,6 @@ def _activations(state: State) -> Iterator[Effect]:
 
     At most one; where several are complete, the one that was proposed first.
     """
-    if state.phase not in ("forming", "active"):
-        return
     active = state.charter.digest if state.charter is not None else None
     proposed = sorted(state.rows(g.charters, status="proposed"), key=_number)
     for row in proposed:

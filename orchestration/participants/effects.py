@@ -24,7 +24,7 @@ from orchestration.audit.governance_events import (
     ParticipantSuspended,
 )
 from orchestration.audit.vocabulary import Payload
-from orchestration.participants.matters import STEPS, Deviation, Membership, read_content
+from orchestration.participants.matters import Deviation, Membership, Step, is_open_to, read_content
 from orchestration.participants.state import State
 
 Effect = tuple[str, Payload, str]
@@ -100,9 +100,12 @@ def resolutions(state: State) -> Iterator[Effect]:
 
 
 def recalls(state: State) -> Iterator[Effect]:
-    """The remedy `recall` takes back the release it is about, or the one that answered the request."""
-    for dispute in state.rows(g.disputes, status="upheld", remedy="recall"):
-        if dispute.about_kind not in ("release", "request"):
+    """The remedy `recall` takes back the release it is about, or the one that answered the request.
+
+    So does `delete`: what is gone from the shelf stays shut, and the log says why.
+    """
+    for dispute in state.rows(g.disputes, status="upheld"):
+        if dispute.remedy not in ("recall", "delete") or dispute.about_kind not in ("release", "request"):
             continue
         for release in state.rows(t.releases, **{dispute.about_kind: dispute.about}, recalled=False):
             payload = OutputRecalled(release=release.release, decision=dispute.dispute)
@@ -113,7 +116,7 @@ def _approved(state: State, matter: str) -> list[Row[Any]]:
     return state.rows(g.decisions, matter=matter, status="approved")
 
 
-def _open_to(state: State, participant: str, step: str, seq: int) -> bool:
+def _open_to(state: State, participant: str, step: Step, seq: int) -> bool:
     """Whether the participant is in a state the step starts from, and not changed since event `seq`."""
     row = next(iter(state.rows(g.participants, participant=participant)), None)
-    return row is not None and row.status in STEPS[step] and row.seq < seq
+    return row is not None and row.seq < seq and is_open_to(state, participant, step)

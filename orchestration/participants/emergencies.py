@@ -1,10 +1,10 @@
 """What only a lent role allowed is logged twice: `emergency.used` right before it, in the same transaction.
 
-Belongs here: when a second trace is due, and that it and what it is about come together. Must not be here:
-which roles lend what (`policies/`), or looking at it afterwards (`reviews`).
+Belongs here: when a second trace is due, and of which grant. Must not be here: which roles lend what
+(`policies/`), or looking at it afterwards (`reviews`).
 
-The trace comes first, because then the act can be refused without it; and nothing else of the collaboration
-is recorded before the act, so there is no trace of what nobody did.
+The trace comes first, because then the act can be refused without it; and the log takes no trace that is not
+followed by its act (`audit/log`), so there is none of what nobody did.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.governance_events import EmergencyUsed
-from orchestration.audit.stage_events import ContributionAccepted, OutputAccessed
-from orchestration.audit.statement import statement_id
-from orchestration.audit.vocabulary import Payload
+from orchestration.audit.log import done
+from orchestration.audit.stage_events import OutputAccessed
 from orchestration.charter.model import AccessRules
 from orchestration.errors import PolicyDeniedError, Reason
 from orchestration.participants import policy
@@ -37,12 +36,6 @@ UNFOUNDED = Reason(
     "{member} holds no emergency grant {grant} that this could be a use of.",
     "Nobody records this by hand; it is recorded with what the grant alone allows.",
 )
-ACT_MISSING = Reason(
-    "emergency.act_missing",
-    "The use of emergency grant {grant} was recorded, and this is not what it was used for.",
-    "Record what {member} did with it first.",
-)
-
 _DETAIL = {None: 0, "summary": 1, "full": 2}
 
 
@@ -52,7 +45,7 @@ def grant_used(state: State, event: Event) -> Grant | None:
         question = question_of(event)
     except ValueError:  # asks for nothing
         return None
-    return policy.emergency_grant(state, question) or _grant_showing_more(state, event)
+    return _grant_showing_more(state, event) or policy.emergency_grant(state, question)
 
 
 def trace(event: Event, grant: Grant, actor: str, *, member: str, act: str) -> Event:
@@ -67,11 +60,17 @@ def trace(event: Event, grant: Grant, actor: str, *, member: str, act: str) -> E
     )
 
 
-def require_told(state: State, grant: str, member: str, act: str) -> None:
-    """Raises: PolicyDeniedError (`emergency.not_told`) unless this very use was recorded right before."""
-    pending = _pending(state)
-    if pending is None or (pending.grant, pending.member, pending.act) != (grant, member, act):
-        raise PolicyDeniedError(NOT_TOLD, grant=grant, member=member)
+def require_told(state: State, grant: Grant | None, event: Event) -> None:
+    """The trace right before an act is of the grant it needed, and there is none of an act that needed none.
+
+    Raises: PolicyDeniedError (`emergency.not_told`, `emergency.unfounded`).
+    """
+    told, (member, act) = _pending(state), done(event)
+    used = told.grant if told is not None and told.act == act else None
+    if grant is not None and used != grant.id:
+        raise PolicyDeniedError(NOT_TOLD, grant=grant.id, member=member)
+    if grant is None and used is not None:
+        raise PolicyDeniedError(UNFOUNDED, grant=used, member=member)
 
 
 def require_founded(state: State, _: Event, payload: EmergencyUsed) -> None:
@@ -80,23 +79,6 @@ def require_founded(state: State, _: Event, payload: EmergencyUsed) -> None:
     held = grant is not None and grant.emergency and grant.in_force(state.at)
     if grant is None or not held or grant.member != payload.member:
         raise PolicyDeniedError(UNFOUNDED, member=payload.member, grant=payload.grant)
-
-
-def require_act(state: State, event: Event) -> None:
-    """After a trace, only what it is about is recorded.
-
-    Raises: PolicyDeniedError (`emergency.act_missing`).
-    """
-    pending = _pending(state)
-    if pending is not None and pending.act != _name(event):
-        raise PolicyDeniedError(ACT_MISSING, grant=pending.grant, member=pending.member)
-
-
-def _name(event: Event) -> str | None:
-    payload: Payload = event.payload
-    if isinstance(payload, ContributionAccepted):
-        return payload.receipt.subject
-    return statement_id(event) if event.signature is not None else None
 
 
 def _grant_showing_more(state: State, event: Event) -> Grant | None:
@@ -116,25 +98,17 @@ def _shows(access: AccessRules, opening: OutputAccessed, roles: Iterable[Any]) -
     return _DETAIL[opening.detail] <= _DETAIL[access.detail_for(roles)]
 
 
-class _Use:
-    """A use of a grant that was recorded, and whose act was not yet."""
-
-    def __init__(self, grant: str, member: str, act: str) -> None:
-        self.grant, self.member, self.act = grant, member, act
-
-
-def _pending(state: State) -> _Use | None:
+def _pending(state: State) -> Row[Any] | None:
+    """The newest use of a grant, if what it was used for is not recorded yet: then it is recorded next."""
     table = g.emergency_uses.c
     newest = (
-        select(table.grant, table.member, table.act, table.seq)
+        select(table.grant, table.act)
         .where(table.collaboration == state.collaboration)
         .order_by(table.seq.desc())
         .limit(1)
     )
     row = state.connection.execute(newest).one_or_none()
-    if row is None or _is_recorded(state, row.act):
-        return None
-    return _Use(row.grant, row.member, row.act)
+    return None if row is None or _is_recorded(state, row.act) else row
 
 
 def _is_recorded(state: State, act: str) -> bool:

@@ -19,7 +19,6 @@ from orchestration.audit.events import Event
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import ALREADY_RECORDED, AlreadyRecordedError
 from orchestration.audit.stage_events import OutputAccessed, RequestDecided, RequestSubmitted
-from orchestration.audit.statement import statement_id
 from orchestration.audit.vocabulary import Consequence, Handover, Payload, Signed
 from orchestration.errors import PolicyDeniedError, Reason
 from orchestration.participants import (
@@ -74,7 +73,6 @@ def admit(connection: Connection, event: Event) -> None:
     """
     state = State(connection, event.collaboration, event.time)
     payload = event.payload
-    emergencies.require_act(state, event)
     if _needs_signature(state, event):
         require_signature(state, event)
     house_events.require_own_name(event)
@@ -111,9 +109,8 @@ def _require_complete(state: State, event: Event) -> None:
 
 def _require_told(state: State, event: Event) -> None:
     """What a lent role alone allows is logged twice, or not at all."""
-    grant = emergencies.grant_used(state, event)
-    if grant is not None:
-        emergencies.require_told(state, grant.id, event.actor, statement_id(event))
+    if event.signature is not None:
+        emergencies.require_told(state, emergencies.grant_used(state, event), event)
 
 
 def _needs_signature(state: State, event: Event) -> bool:

@@ -69,8 +69,7 @@ def _accepted(state: State, charter: Charter, event: Event, payload: s.Contribut
     _require(event, not payload.receipt.inputs, "nothing comes before it")
     manifest = deliveries.require_as_signed(state, charter, payload)
     grant = deliveries.emergency_grant(state, charter.dataset(payload.dataset), manifest)
-    if grant is not None:
-        require_told(state, grant.id, manifest.signer, event.subject)
+    require_told(state, grant, event)
 
 
 def _deidentified(state: State, charter: Charter, event: Event, payload: s.DatasetDeidentified) -> None:

@@ -54,11 +54,12 @@ TABLES: Mapping[Kind, Table] = {
         (["proposed"], "charter.activated", ["active"]),
         (["active"], "charter.closed", ["closed"]),
     ),
-    # While it is frozen it gets no new charter: that would end the freeze without a decision.
+    # A new charter ends no freeze: only a decision does.
     "collaboration": {
         **_steps(
             ([UNKNOWN], "charter.proposed", ["forming"]),
             (["forming", "active"], "charter.activated", ["active"]),
+            (["frozen"], "charter.activated", ["frozen"]),
             (["active"], "collaboration.frozen", ["frozen"]),
             (["frozen"], "collaboration.thawed", ["active"]),
             (["active", "frozen"], "charter.closed", ["closed"]),
@@ -69,7 +70,8 @@ TABLES: Mapping[Kind, Table] = {
         ([UNKNOWN], "charter.proposed", ["invited"]),
         (["invited"], "participant.accepted", ["active"]),
         (["active"], "participant.suspended", ["suspended"]),
-        (["suspended"], "participant.reinstated", ["invited"]),
+        # Again while it has not come back: the key it was to come with may be lost too.
+        (["suspended", "invited"], "participant.reinstated", ["invited"]),
         (["active", "suspended"], "participant.left", ["left"]),
         (["invited", "active", "suspended"], "participant.removed", ["removed"]),
     ),

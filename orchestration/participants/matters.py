@@ -18,7 +18,7 @@ from orchestration.participants.state import State
 
 Step = Literal["suspend", "reinstate", "remove"]
 
-# Step → the states of a participant in which it can still be taken.
+# Step → the states of a participant in which it can still be taken; `is_open_to` adds one.
 STEPS: dict[str, tuple[str, ...]] = {
     "suspend": ("active",),
     "reinstate": ("suspended",),
@@ -30,7 +30,8 @@ class Membership(Document):
     """`about` is the participant.
 
     `key_id`: who is reinstated comes back with this key, which the voters compared with its holder. Without
-    one it comes back with the key it had, so a decision without one is of no use where that key is lost.
+    one it comes back with the key it had. Where that key, or the agreed one, is lost, the same is asked again
+    with another, while the participant is suspended or has not come back yet.
     """
 
     step: Step
@@ -96,6 +97,35 @@ def reinstating_key(state: State, participant: str) -> str | None:
     return found[1]
 
 
+def is_open_to(state: State, participant: str, step: Step) -> bool:
+    """Whether the participant is in a state the step starts from.
+
+    Who was to come back, and lost the key it was to come with, is reinstated again with a newer one. Who is
+    invited for the first time is named by no charter in force, and cannot be.
+    """
+    status = state.participant_status(participant)
+    if step == "reinstate" and status == "invited":
+        charter = state.charter
+        return charter is not None and participant in {each.id for each in charter.participants}
+    return status in STEPS[step]
+
+
+def counted_from(state: State, decision: Row[Any]) -> int:
+    """The event that a vote must follow to count; -1: any.
+
+    A freeze is ended, and a participant's standing changed, only by votes cast after it: those of one freeze
+    do not end the next.
+    """
+    match decision.matter:
+        case "thaw":
+            rows = state.rows(g.collaborations)
+        case "membership":
+            rows = state.rows(g.participants, participant=decision.about)
+        case _:
+            rows = []
+    return max((row.seq for row in rows), default=-1)
+
+
 def moot(state: State, decision: Row[Any]) -> str | None:
     """Why there is nothing to decide, in words; None while the question stands.
 
@@ -116,8 +146,9 @@ def moot(state: State, decision: Row[Any]) -> str | None:
         case _ if content is None:
             return "the question does not say what is to be decided"
     if isinstance(content, Membership):
-        status = state.participant_status(decision.about)
-        return None if status in STEPS[content.step] else f"the participant is {status or 'unknown'}"
+        if is_open_to(state, decision.about, content.step):
+            return None
+        return f"the participant is {state.participant_status(decision.about) or 'unknown'}"
     if isinstance(content, Deviation) and state.rows(g.exceptions, exception=decision.about):
         return "an exception of this name was granted before"
     return None

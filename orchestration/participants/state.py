@@ -98,11 +98,12 @@ class State:
 
     @cached_property
     def revoked(self) -> frozenset[tuple[str, str]]:
-        """What may not be used any more by the remedy of a dispute: (kind, id).
+        """What the remedy of a dispute wants used no more: (kind, id). A deleted answer is not made anew.
 
         All may agree otherwise: a version of the charter that came into force later gives it back.
         """
         disputes = self._rows(g.disputes, status="upheld", remedy="revoke")
+        disputes += self._rows(g.disputes, status="upheld", remedy="delete", about_kind="request")
         if not disputes:
             return frozenset()
         since = max((row.seq for row in self._rows(g.charters, status="active")), default=0)

@@ -12,6 +12,7 @@ taken away then goes without an event, because a closed record takes no acts.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,8 +20,10 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 
+from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
+from orchestration.audit.governance_events import KeyRotated
 from orchestration.audit.log import current_size, logged_event
 from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.statement import sign
@@ -131,6 +134,8 @@ def give_token(
     row = {"token": credentials.token_hash(token), "collaboration": collaboration, "member": member}
     row |= {"name": name, "expires_at": timestamp(min(until, now() + LONGEST_TOKEN))}
     with house.log.write() as connection:
+        # One token of a name: the newest act speaks for this one alone.
+        connection.execute(delete(tokens).where(_of(tokens, collaboration, member) & (tokens.c.name == name)))
         connection.execute(insert(tokens), row)
     return token
 
@@ -180,6 +185,10 @@ def enter_with_password(house: House, collaboration: str, member: str, password:
             _record(house, collaboration, member, locked, "Too many failures in a row.")
         raise refused()
     require_viewer(house, collaboration, member)
+    with house.state(collaboration) as state:
+        arranged = _is_arranged(state, member, "enabled")
+    if not arranged:
+        raise refused()
     _record(house, collaboration, member, PortalEntered(method="password"), "Entered the portal.")
     return Entered(collaboration, member, since)
 
@@ -202,13 +211,15 @@ def enter_with_key(house: House, collaboration: str, member: str, key: SigningKe
 
 
 def viewer_of_token(house: House, token: str) -> Viewer | None:
-    """Whose token it is; None for one that is unknown, expired, or whose member has no role any more."""
+    """Whose token it is; None for one that is unknown, expired, or whose member or key counts no more."""
     query = select(tokens).where(tokens.c.token == credentials.token_hash(token))
     with house.log.read() as connection:
         row = connection.execute(query).one_or_none()
     if row is None or moment(row.expires_at) <= now():
         return None
-    return viewer(house, row.collaboration, row.member)
+    with house.state(row.collaboration) as state:
+        arranged = _is_arranged(state, row.member, "token_given", row.name)
+        return _viewer(state, row.member) if arranged else None
 
 
 def viewer_of(house: House, entered: Entered) -> Viewer | None:
@@ -245,15 +256,44 @@ def _still_counts(state: State, entered: Entered) -> bool:
     if entered.key_id is not None:
         active = state.active_key(entered.member)
         return active is not None and active.id == entered.key_id
+    later = (seq for seq, _, said in _changes(state, entered.member) if said.change in _ENDS_SESSIONS)
+    if next(later, -1) >= entered.since:
+        return False
+    return _is_arranged(state, entered.member, "enabled")
+
+
+def _changes(state: State, member: str) -> Iterator[tuple[int, str, LoginChanged]]:
+    """What the member arranged: (place in the log, id of the key that signed it, what), newest first."""
     events = t.events.c
-    changed = select(t.events).where(
-        events.subject == entered.member,
-        events.collaboration == entered.collaboration,
-        events.type == LoginChanged.type,
-        events.seq >= entered.since,
+    query = (
+        select(t.events)
+        .where(
+            events.subject == member,
+            events.collaboration == state.collaboration,
+            events.type == LoginChanged.type,
+        )
+        .order_by(events.seq.desc())
     )
-    payloads = [logged_event(row).event.payload for row in state.connection.execute(changed)]
-    return not any(isinstance(p, LoginChanged) and p.change in _ENDS_SESSIONS for p in payloads)
+    for row in state.connection.execute(query):
+        event = logged_event(row).event
+        if isinstance(event.payload, LoginChanged) and event.signature is not None:
+            yield row.seq, event.signature.key_id, event.payload
+
+
+def _is_arranged(state: State, member: str, change: str, name: str | None = None) -> bool:
+    """Whether the key that arranged this way in still counts, or the member itself replaced it.
+
+    A key that was revoked, or that a steward put another one in place of, takes its ways in with it: the
+    name may belong to somebody else by now.
+    """
+    signed = (key for _, key, said in _changes(state, member) if (said.change, said.name) == (change, name))
+    key = next(iter(state.rows(g.keys, member=member, key_id=next(signed, ""))), None)
+    if key is None or key.status == "revoked":
+        return False
+    if key.ended_seq is None:
+        return True
+    ended = select(t.events.c.type).where(t.events.c.seq == key.ended_seq)
+    return state.connection.execute(ended).scalar() == KeyRotated.type
 
 
 # --- keeping

@@ -236,8 +236,15 @@ def _name(question: dict[str, JsonValue]) -> str:
 
 
 def _over(house: House, charter: Charter, request_id: str) -> str | None:
-    """What ended this request, so that the same question is a new one: its release is over, or a vote was."""
+    """What ended this request, so that the same question is a new one: its release is over, or a vote was.
+
+    A name that another collaboration of the house has taken is none for a question here.
+    """
+    table = tables.requests.c
+    taken = (table.request == request_id) & (table.collaboration != charter.collaboration)
     with house.state(charter.collaboration) as state:
+        if state.connection.execute(select(table.seq).where(taken)).first() is not None:
+            return request_id
         request = state.request(request_id)
         if request is not None and request.code == verdict.NOT_APPROVED.code:
             return request_id
@@ -278,7 +285,8 @@ def load(house: House, request_id: str) -> Request:
 def permitted(house: House, charter: Charter) -> list[Request]:
     """Requests that may run and have no release yet, oldest first; a killed run's request is among them."""
     with house.state(charter.collaboration) as state:
-        rows = [row for row in state.rows(tables.requests) if row.status in _UNANSWERED]
+        unanswered = [row for row in state.rows(tables.requests) if row.status in _UNANSWERED]
+        rows = [row for row in unanswered if ("request", row.request) not in state.revoked]
         may_run = [row for row in rows if verdict.check(state, charter, row).allowed]
     return [verdict.request_of(row) for row in sorted(may_run, key=lambda row: int(row.seq))]
 

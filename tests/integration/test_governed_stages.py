@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from orchestration.audit import checkpoint
+from orchestration.audit.events import Event
 from orchestration.audit.governance_events import (
     CollaborationFrozen,
     DecisionOpened,
@@ -27,12 +28,14 @@ from orchestration.audit.replay import replay
 from orchestration.audit.statement import sign
 from orchestration.audit.verify import verify_log
 from orchestration.audit.vocabulary import now
+from orchestration.charter import load_charter
 from orchestration.engine.duck import quote_name
 from orchestration.errors import GlasshouseError, PolicyDeniedError
 from orchestration.house import served_charters
 from orchestration.participants.handovers import release_name
 from orchestration.stages import compute, governance, landing, protect, refresh, release
 from orchestration.stages import request as requests
+from orchestration.stages.founding import found
 from orchestration.stages.recorder import Recording
 from tests.governed_charter import governed
 from tests.support import (
@@ -42,6 +45,7 @@ from tests.support import (
     csv_bytes,
     household,
     make_house,
+    member_keys,
     open_house,
     people_rows,
 )
@@ -216,6 +220,39 @@ def test_a_rejected_request_never_runs_and_may_be_asked_anew(tiny: TinyHouse) ->
     again = tiny.request()
     assert again.pending
     assert again.request.id != request.id
+
+
+def test_a_name_that_another_collaboration_took_keeps_nobody_from_asking(tmp_path: Path) -> None:
+    tiny = make_house(tmp_path, charter=governed())
+    text = governed().replace("collaboration: tiny", "collaboration: other")
+    other = tiny.house.settings.charters / "other.yaml"
+    other.write_text(text.replace("shop", "firm").replace("panel", "club"))
+    charter = load_charter(other)
+    keys = member_keys(charter)
+    found(tiny.house, charter, keys)
+    drafted = requests.draft(
+        tiny.house,
+        tiny.charter,
+        template="joint_segmentation",
+        parameters={"rows": "age", "columns": "income"},
+        purpose="insight",
+        requester="shop.analyst",
+        justification="test",
+    )
+    theirs = {"requester": "firm.analyst", "participant": "firm", "charter": charter.digest}
+    squat = Event(
+        collaboration="other",
+        subject=drafted.event.subject,
+        actor="firm.analyst",
+        justification="test",
+        payload=drafted.event.payload.model_copy(update=theirs),
+    )
+    tiny.house.log.append(sign(squat, keys["firm.analyst"]))
+    asked = tiny.request()
+    assert asked.pending
+    assert asked.request.id != drafted.event.subject
+    assert tiny.request().request.id == asked.request.id
+    tiny.house.log.close()
 
 
 def test_a_request_whose_name_stands_for_something_else_was_not_submitted(
@@ -433,6 +470,32 @@ def test_disputed_data_is_not_computed_with_and_deleted_when_upheld(tiny: TinyHo
     assert not list(tiny.house.vault.folder.glob("people-*"))
     with refused("contribution.destroyed"):
         tiny.accept("people", tiny.deliver("people"))
+
+
+@pytest.mark.parametrize("kind", ["release", "request"])
+def test_a_deleted_answer_is_gone_and_said_to_be_recalled(tiny: TinyHouse, kind: str) -> None:
+    (answered,) = tiny.payloads("output.released")
+    name = dispute(tiny, kind, getattr(answered, kind), "delete")
+    tiny.vote(name, "shop.reviewer", "panel.reviewer")
+    (recalled,) = tiny.payloads("output.recalled")
+    assert (recalled.release, recalled.decision) == (released(tiny), name)  # type: ignore[attr-defined]
+    assert not (tiny.house.shelf / released(tiny)).exists()
+    with refused("policy.recalled"):
+        tiny.open(released(tiny))
+    assert replay(tiny.house.log).ok
+
+
+def test_a_deleted_answer_is_not_made_again(tiny: TinyHouse) -> None:
+    request = tiny.request(*OTHER).request
+    compute.compute(tiny.house, tiny.charter, request.id, CALLER)
+    protect.protect_cells(tiny.house, tiny.charter, request.id, CALLER)
+    name = dispute(tiny, "request", request.id, "delete")
+    tiny.vote(name, "shop.reviewer", "panel.reviewer")
+    assert not (tiny.house.protected / f"{request.id}.json").exists()
+    for stage in (compute.compute, protect.protect_cells, release.release):
+        with refused("dispute.use_revoked"):
+            stage(tiny.house, tiny.charter, request.id, CALLER)
+    assert request.id not in [each.id for each in requests.permitted(tiny.house, tiny.charter)]
 
 
 # --- checklists

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from orchestration.audit.governance_events import (
     DecisionOpened,
     EmergencyOpened,
+    KeyRevoked,
     KeyRotated,
     MemberEnrolled,
     MemberRetired,
@@ -185,6 +186,45 @@ def test_a_new_password_ends_every_session_that_the_old_one_began(house: TinyHou
     assert login.viewer_of(house.house, again) is not None
     login.disable(house.house, COLLABORATION, MEMBER, house.key(MEMBER), "Gone.")
     assert login.viewer_of(house.house, again) is None
+
+
+def renewed(house: TinyHouse, how: str) -> None:
+    """The member gets another key: by its own hand, or by its steward, as somebody else would."""
+    new = SigningKey.generate()
+    proof = prove(new, COLLABORATION, MEMBER)
+    if how == "rotated":
+        house.act(MEMBER, MEMBER, KeyRotated(member=MEMBER, public_key=new.public, proof=proof))
+        return
+    steward = "shop.steward"
+    if how == "revoked":
+        key_id = house.key(MEMBER).key_id
+        house.act(steward, MEMBER, KeyRevoked(member=MEMBER, key_id=key_id, reason="compromised"))
+    else:
+        house.act(steward, MEMBER, MemberRetired(member=MEMBER))
+    until = now() + timedelta(days=10)
+    enrolled = MemberEnrolled(
+        member=MEMBER, roles=("analyst",), public_key=new.public, proof=proof, expires_at=until
+    )
+    house.act(steward, MEMBER, enrolled)
+
+
+@pytest.mark.parametrize(("how", "counts"), [("rotated", True), ("revoked", False), ("succeeded", False)])
+def test_ways_in_end_with_the_key_that_made_them_unless_the_member_replaced_it(
+    house: TinyHouse, how: str, *, counts: bool
+) -> None:
+    app, token = enabled(house), given_token(house)
+    entered = enter(house, PASSWORD, code(app))
+    renewed(house, how)
+    assert (login.viewer_of_token(house.house, token) is not None) is counts
+    assert (login.viewer_of(house.house, entered) is not None) is counts
+    if not counts:
+        refused("login.refused", lambda: enter(house, PASSWORD, code(app, 30)))
+
+
+def test_a_name_is_of_one_token(house: TinyHouse) -> None:
+    first, second = given_token(house), given_token(house)
+    assert login.viewer_of_token(house.house, first) is None
+    assert login.viewer_of_token(house.house, second) is not None
 
 
 def test_a_session_that_a_key_began_ends_with_the_key(house: TinyHouse) -> None:

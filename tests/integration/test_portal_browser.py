@@ -36,9 +36,8 @@ from orchestration.portal import create_app
 from orchestration.portal.sessions import Sessions
 from orchestration.settings import PROJECT_ROOT, child_environment, load_settings
 from orchestration.stages import login
-from orchestration.stages.login import Entered
 from tests.support import COLLABORATION, TinyHouse
-from tests.unit.portal.portal_house import GROCERY, populated_house
+from tests.unit.portal.portal_house import entered, populated_house
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -81,14 +80,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Portal:
     """A running portal whose visitors are an auditor."""
 
+    house: House
     address: str
     sessions: Sessions
 
     def entry(self, path: str) -> str:
         """An address that signs in, once, and leads to the page."""
         to = urlencode({"to": path})
-        entered = Entered(GROCERY, "data_provider.auditor")
-        return f"{self.address}/enter/{self.sessions.offer(entered)}?{to}"
+        auditor = entered(self.house, "data_provider.auditor")
+        return f"{self.address}/enter/{self.sessions.offer(auditor)}?{to}"
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def serving(house: House) -> Iterator[Portal]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield Portal(f"http://127.0.0.1:{listener.getsockname()[1]}", sessions)
+            yield Portal(house, f"http://127.0.0.1:{listener.getsockname()[1]}", sessions)
         finally:
             server.should_exit = True
             thread.join()

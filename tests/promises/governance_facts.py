@@ -60,6 +60,7 @@ class Question:
     status: str = "pending"
     escalated: bool = False
     votes: dict[str, str] = field(default_factory=dict)
+    voted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from tests.promises.governance_facts import (
     home,
     people,
 )
-from tests.promises.governance_votes import STEPS, outcome, right_of
+from tests.promises.governance_votes import outcome, right_of, starts
 
 Step = Callable[[], None]
 
@@ -84,7 +84,7 @@ def _effects(model: Facts) -> Iterator[Step]:
 
 def _takes(model: Facts, organization: str, step: str, decided: int) -> bool:
     known = model.organizations.get(organization)
-    return known is not None and known.status in STEPS[step] and known.changed < decided
+    return known is not None and starts(model, organization, step) and known.changed < decided
 
 
 def _set_phase(model: Facts, phase: str) -> None:
@@ -122,8 +122,6 @@ def _resolve(model: Facts, name: str, status: str) -> None:
 
 
 def _activation(model: Facts) -> Iterator[Step]:
-    if model.phase not in ("forming", "active"):
-        return
     waiting = [(digest, text) for digest, text in model.texts.items() if text.status == "proposed"]
     for digest, text in sorted(waiting, key=lambda each: each[1].changed):
         wanted = model.stays(text.document) | model.stays(model.charter)
@@ -141,7 +139,8 @@ def _activate(model: Facts, digest: str) -> None:
     text = model.texts[digest]
     text.status, text.activated, text.changed = "active", model.now, model.number
     model.active = digest
-    _set_phase(model, "active")
+    if model.phase != "frozen":  # a new charter ends no freeze
+        _set_phase(model, "active")
 
 
 def _decisions(model: Facts) -> Iterator[Step]:

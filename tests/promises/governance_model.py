@@ -153,9 +153,11 @@ class Model(Facts):
         self.organizations[organization] = Organization("active", self.number)
         self._enter(actor, key)
         texts = [text for text in self.texts.values() if text.status in ("active", "proposed")]
-        newest = sorted(texts, key=lambda text: -text.changed)
-        roles = next(people(text.document)[actor] for text in newest if actor in people(text.document))
+        first = sorted(texts, key=lambda text: (text.status != "active", -text.changed))
+        roles = next(people(text.document)[actor] for text in first if home(actor) in parties(text.document))
         self._replace_grants(actor, roles, datetime(2100, 1, 1, tzinfo=UTC))
+        if "steward" in roles:  # somebody must be there after the charter's last day
+            self.grants[f"{actor}/steward"].end = datetime(9999, 12, 31, tzinfo=UTC)
 
     def may_leave(self, actor: str, organization: str) -> bool:
         return home(actor) == organization and bool(self.roles(actor, suspended=True) & STEWARDS)

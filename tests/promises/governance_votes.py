@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.promises.governance_cast import SENSITIVE
-from tests.promises.governance_facts import Facts, Question, home, parties
+from tests.promises.governance_facts import Facts, Question, home, parties, people
 from tests.promises.governance_model import STEWARDS, Model
 
 Circle = tuple[int, dict[str, set[str]]]
@@ -26,6 +26,12 @@ def right_of(model: Facts, question: Question) -> dict[str, Any]:
     return next(iter([*named, *matching]), EVERYBODY)
 
 
+def starts(model: Facts, organization: str, step: str) -> bool:
+    """Whether the step can be taken now. Who was to come back can be asked back again, with another key."""
+    again = step == "reinstate" and organization in parties(model.charter or {})
+    return model.status(organization) in STEPS[step] | ({"invited"} if again else set())
+
+
 def is_pointless(model: Facts, question: Question) -> bool:
     """Nothing is left to decide."""
     match question.matter:
@@ -34,7 +40,7 @@ def is_pointless(model: Facts, question: Question) -> bool:
         case "thaw":
             return model.phase != "frozen"
         case "membership":
-            return model.status(question.about) not in STEPS[question.content["step"]]
+            return not starts(model, question.about, question.content["step"])
         case "exception":
             return question.about in model.exceptions
     return False
@@ -106,24 +112,33 @@ def outcome(model: Facts, question: Question) -> str | None:
     """approved, rejected, expired; None: not yet."""
     if is_pointless(model, question):
         return "rejected"
+    groups = circles(model, question)
+    if question.matter == "dispute" and any(needed > len(voices) for needed, voices in groups):
+        return None  # too few are left, which is nobody's gain, however long it takes
     hours = right_of(model, question).get("expires_hours", 336)
     if model.now >= question.opened + timedelta(hours=hours):
         return "expired"
-    groups = circles(model, question)
-    if question.matter == "dispute":
-        if any(needed > len(voices) for needed, voices in groups):
-            return None  # too few are left, which is nobody's gain
-    elif not voters(model, question):
+    if question.matter != "dispute" and not voters(model, question):
         return "rejected"
     verdicts = []
     for needed, voices in groups:
-        said = {name: _voice(speakers, question.votes) for name, speakers in voices.items()}
+        said = {name: _voice(speakers, _counting(model, question)) for name, speakers in voices.items()}
         yes = sum(each == "approve" for each in said.values())
         silent = sum(each is None for each in said.values())
         verdicts.append("yes" if yes >= needed else "no" if yes + silent < needed else "open")
     if "no" in verdicts:
         return "rejected"
     return None if "open" in verdicts else "approved"
+
+
+def _counting(model: Facts, question: Question) -> dict[str, str]:
+    """Votes; those cast before the freeze, or the standing, that they would end are void."""
+    since = -1
+    if question.matter == "thaw":
+        since = model.phase_changed
+    if question.matter == "membership":
+        since = model.organizations[question.about].changed
+    return {member: vote for member, vote in question.votes.items() if question.voted[member] > since}
 
 
 def _voice(speakers: set[str], votes: dict[str, str]) -> str | None:
@@ -155,17 +170,29 @@ class Reference(Model):
             "exception": {"what", "owner", "residual_risk", "expires_at"},
             "purpose": {"title", "description"},
         }[matter]
+        named_key = content.get("key_id")
         if matter == "membership" and content.get("step") == "reinstate":
             content = {each: content[each] for each in content if each != "key_id"}
         if set(content) != fields:
             return False
         if matter == "membership":
+            if content["step"] == "reinstate" and not named_key and not self._has_a_key(about):
+                return False
             return content["step"] in STEPS and about in self.organizations
         if matter == "exception":
             owner = content["owner"]
             answers = self.members.get(owner) == "active" and self.status(home(owner)) == "active"
             return answers and datetime.fromisoformat(content["expires_at"]) > self.now
         return True
+
+    def _has_a_key(self, organization: str) -> bool:
+        """Whether one of its stewards can come back with the key it had; newcomers bring a new one."""
+        if organization not in parties(self.charter or {}):
+            return True
+        named = people(self.charter or {})
+        return any(
+            "steward" in named[each] for each in named if home(each) == organization and each in self.keys
+        )
 
     def do_ask(
         self, actor: str, question: str, matter: str, about: str, content: dict[str, Any], here: str
@@ -180,3 +207,4 @@ class Reference(Model):
 
     def do_vote(self, actor: str, question: str, vote: str) -> None:
         self.questions[question].votes[actor] = vote
+        self.questions[question].voted[actor] = self.number

@@ -15,7 +15,7 @@ from orchestration.audit import tables as t
 from orchestration.audit.checkpoint import Checkpoint
 from orchestration.audit.log import AuditLog
 from orchestration.audit.verify import verify_log
-from orchestration.audit.vocabulary import now
+from orchestration.audit.vocabulary import Payload, now
 from orchestration.errors import GlasshouseError, IntegrityError
 from orchestration.signing import SigningKey
 from tests.postgres import both_databases
@@ -283,6 +283,37 @@ def test_who_the_charter_does_not_name_counts_not_even_by_hand(room: Room) -> No
     head = room.seal()
     by_hand(room, head, cosignature.make(head, "grocery", "retailer", room.keys["retailer.steward"], now()))
     assert problems(room) == [f"cosignature of checkpoint {head.size} by retailer for grocery"]
+
+
+@pytest.mark.parametrize("gone", ["removed", "suspended", "left"])
+def test_a_witness_that_is_gone_counts_not_even_by_hand(room: Room, gone: str) -> None:
+    head = room.seal()
+    payload: Payload = {
+        "removed": governance_events.ParticipantRemoved(participant="data_provider", decision="d"),
+        "suspended": governance_events.ParticipantSuspended(participant="data_provider", decision="d"),
+        "left": governance_events.ParticipantLeft(participant="data_provider"),
+    }[gone]
+    room.say("data_provider", payload)
+    after = now() + timedelta(seconds=2)
+    later = cosignature.make(head, "grocery", "data_provider", room.keys["data_provider.auditor"], after)
+    by_hand(room, head, later)
+    assert counted(room, head.size) == ()
+    assert problems(room) == [f"cosignature of checkpoint {head.size} by data_provider for grocery"]
+
+
+def test_a_key_that_somebody_else_replaced_takes_its_cosignatures_along(room: Room) -> None:
+    size = room.seal().size
+    add(room, cosign(room))
+    assert counted(room, size) == ("data_provider",)
+    enrolled = governance_events.MemberEnrolled(
+        member="data_provider.auditor",
+        roles=("auditor",),
+        public_key=SigningKey.generate().public,
+        proof="proof",
+        expires_at=now() + timedelta(days=1),
+    )
+    room.say("data_provider.auditor", enrolled, "data_provider.steward")
+    assert counted(room, size) == ()
 
 
 def test_a_lent_role_witnesses_nothing(room: Room) -> None:

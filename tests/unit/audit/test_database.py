@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy import create_engine, inspect, make_url, select, text
 
 from orchestration.audit import database
 from orchestration.audit import tables as t
 from orchestration.audit.database import migrate, open_engine, reading, writing
+from orchestration.audit.events import Event
 from orchestration.audit.log import AuditLog
 from orchestration.errors import ConfigError, ServiceError
 from orchestration.participants import login_tables  # noqa: F401  its tables are part of the schema
 from tests.postgres import both_databases
-from tests.unit.audit.audit_story import Desk
+from tests.unit.audit.audit_story import Desk, submitted
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
 
@@ -147,6 +149,32 @@ def test_a_text_postgresql_cannot_hold_is_told_as_such(postgres_url: str) -> Non
     with AuditLog(postgres_url) as log, pytest.raises(ConfigError) as caught, log.write() as connection:
         connection.execute(t.lineage.insert(), {"seq": 0, "run_id": "a\0b", "event": ""})
     assert caught.value.code == "log.unwritable"
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_writers_take_turns_whatever_isolation_the_server_prefers(postgres_url: str, level: str) -> None:
+    name = make_url(postgres_url).database
+    engine = create_engine(postgres_url.replace("postgresql", "postgresql+psycopg", 1))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
+    engine.dispose()
+
+    def append(number: int) -> None:
+        with AuditLog(postgres_url) as log:
+            for step in range(10):
+                log.append(
+                    Event(
+                        collaboration="grocery",
+                        subject=f"r-{number}-{step}",
+                        actor="brand_agency.analyst",
+                        payload=submitted(),
+                    )
+                )
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(append, range(4)))
+    with AuditLog(postgres_url) as log:
+        assert log.size == 40
 
 
 def test_commits_are_durable_on_postgresql_whatever_the_server_says(postgres_url: str) -> None:

@@ -163,7 +163,36 @@ def test_who_accepts_comes_with_key_roles_and_evidence(book: Book) -> None:
     assert book.one(g.keys).status == "active"
     grants = {row.grant: (row.not_before, row.expires_at) for row in book.rows(g.grants)}
     until = timestamp(datetime(2027, 1, 1, tzinfo=UTC))  # the charter's last day counts in full
-    assert grants == {each: (timestamp(AT), until) for each in (f"{MEMBER}/owner", f"{MEMBER}/steward")}
+    never = timestamp(datetime(9999, 12, 31, tzinfo=UTC))  # somebody is there to agree on the next charter
+    assert grants == {
+        f"{MEMBER}/owner": (timestamp(AT), until),
+        f"{MEMBER}/steward": (timestamp(AT), never),
+    }
+
+
+def test_a_mere_proposal_gives_nobody_who_comes_back_other_roles(book: Book) -> None:
+    book.activate()
+    book.say(e.ParticipantSuspended(participant="shop", decision="d-1"), "shop")
+    other = document("shop", "panel")
+    other["participants"][0]["members"][0]["roles"] = ["executive"]
+    other |= {"effective_until": "2026-03-31"}
+    book.say(
+        e.CharterProposed(digest=SECOND, title="x", version=2, document=other, supersedes=FIRST),
+        actor="panel.steward",
+    )
+    book.say(e.ParticipantReinstated(participant="shop", decision="d-2"), "shop")
+    book.accept("shop")
+    assert {row.role for row in book.rows(g.grants, member=MEMBER)} == {"steward", "owner"}
+    assert book.one(g.grants, role="owner").expires_at == timestamp(datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def test_a_new_charter_ends_no_freeze(book: Book) -> None:
+    book.activate()
+    frozen = book.say(e.CollaborationFrozen())
+    book.propose(SECOND, supersedes=FIRST)
+    book.say(e.CharterActivated(digest=SECOND, supersedes=FIRST))
+    row = book.one(g.collaborations)
+    assert (row.state, row.charter, row.seq) == ("frozen", SECOND, frozen.seq)
 
 
 def test_enrolling_again_replaces_key_and_roles_but_not_what_was_given_apart(book: Book) -> None:

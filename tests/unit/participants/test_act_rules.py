@@ -26,7 +26,9 @@ from tests.unit.participants.founding import (
     START,
     TINY,
     Trio,
+    agreed,
     amended,
+    found,
     guarded,
     read_terms,
     refused,
@@ -182,6 +184,95 @@ def test_a_key_that_was_revoked_while_suspended_never_comes_back(trio: Trio) -> 
     trio.ask("shop.steward", "d-in", "membership", "media", step="reinstate")
     trio.vote("panel.steward", "d-in")
     refused("key.not_the_agreed", lambda: trio.accept("media.steward"))
+
+
+def test_who_lost_the_agreed_key_too_is_reinstated_again_with_a_newer_one(trio: Trio) -> None:
+    first, second = SigningKey.generate(), SigningKey.generate()
+    reinstated(trio, key_id=first.key_id)
+    content = {"step": "reinstate", "key_id": second.key_id}
+    trio.ask("shop.steward", "d-again", "membership", "media", **content)
+    trio.vote("panel.steward", "d-again")
+    refused("key.not_the_agreed", lambda: trio.accept("media.steward", first))
+    trio.accept("media.steward", second)
+    with trio.state() as state:
+        assert state.participant_status("media") == "active"
+
+
+def test_who_is_invited_for_the_first_time_is_not_reinstated(trio: Trio) -> None:
+    trio.propose(amended(trio.charter, newcomer=True), "shop.steward")
+    trio.ask("shop.steward", "d-1", "membership", "bank", step="reinstate")
+    with trio.state() as state:
+        decision = state.decision("d-1")
+        assert decision is not None
+        assert decision.status == "rejected"
+
+
+def test_who_has_no_key_left_comes_back_only_with_one_that_is_named(trio: Trio) -> None:
+    trio.ask("shop.steward", "d-out", "membership", "media", step="suspend")
+    trio.vote("panel.steward", "d-out")
+    for member in ("media.second", "media.steward"):
+        lost = e.KeyRevoked(member=member, key_id=trio.key(member).key_id, reason="lost")
+        trio.act(member, member, lost)
+    back = {"step": "reinstate"}
+    refused(
+        "decision.no_key_to_return_with",
+        lambda: trio.ask("shop.steward", "d-1", "membership", "media", **back),
+    )
+    new = SigningKey.generate()
+    trio.ask("shop.steward", "d-2", "membership", "media", **back, key_id=new.key_id)
+    trio.vote("panel.steward", "d-2")
+    trio.accept("media.steward", new)
+
+
+def test_a_mere_proposal_asks_no_more_of_who_comes_back(trio: Trio) -> None:
+    more = [{"id": "audit", "text": "Audited.", "required": True}]
+    reinstated(trio)
+    trio.propose(amended(trio.charter, eligibility=more), "shop.steward")
+    trio.accept("media.steward")
+
+
+def test_stewards_are_there_after_the_charters_last_day(tmp_path: Path) -> None:
+    with guarded(f"sqlite:///{tmp_path / 'short.sqlite'}") as log:
+        trio = found(log, agreed(effective_until="2026-03-31"))
+        trio.later(days=60)
+        for actor, subject, payload in (
+            ("media.steward", TINY, e.CollaborationFrozen()),
+            ("shop.steward", "d-1", e.DecisionOpened(matter="thaw", about=TINY)),
+            ("panel.steward", "d-1", e.VoteCast(decision="d-1", vote="approve")),
+            ("media.steward", "media", e.ParticipantLeft(participant="media")),
+        ):
+            trio.act(actor, subject, payload)
+        longer = amended(trio.charter, effective_until="2027-03-31")
+        trio.propose(longer, "shop.steward")
+        for steward in ("shop.steward", "panel.steward"):
+            trio.sign_charter(steward, longer)
+        with trio.state() as state:
+            assert state.charter is not None
+            assert state.charter.digest == longer.digest
+
+
+def test_who_is_left_in_a_frozen_collaboration_agrees_on_another_way_to_end_it(tmp_path: Path) -> None:
+    def ways(quorum: int) -> list[dict[str, Any]]:
+        rights: Any = agreed().document["decision_rights"]
+        others = [each | {"matters": [m for m in each["matters"] if m != "thaw"]} for each in rights]
+        three = ["shop", "panel", "media"]
+        thaw = {"id": "thawing", "decision": "Go on.", "matters": ["thaw"], "deciders": three}
+        return [*others, thaw | {"quorum": quorum}]
+
+    with guarded(f"sqlite:///{tmp_path / 'left.sqlite'}") as log:
+        trio = found(log, agreed(decision_rights=ways(2)))
+        trio.act("media.steward", TINY, e.CollaborationFrozen())
+        trio.act("media.steward", "media", e.ParticipantLeft(participant="media"))
+        trio.act("panel.steward", "panel", e.ParticipantLeft(participant="panel"))
+        other = amended(trio.charter, decision_rights=ways(1))
+        trio.propose(other, "shop.steward")
+        trio.sign_charter("shop.steward", other)
+        with trio.state() as state:
+            assert (state.charter_status(other.digest), state.phase) == ("active", "frozen")
+        trio.ask("shop.steward", "d-1", "thaw", TINY)
+        trio.vote("shop.reviewer", "d-1")
+        with trio.state() as state:
+            assert state.phase == "active"
 
 
 def test_a_key_is_named_only_for_who_comes_back(trio: Trio) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -474,7 +475,36 @@ def test_a_dispute_is_not_won_by_keeping_others_out() -> None:
         here.later(hours=24)
         assert [event.type for event in due(here.state)] == ["decision.escalated"]
         here.later(hours=24)
+        assert current(here).outcome is None  # nor does waiting win it
+        here.votes("d-1", shop_reviewer=YES)
+        here.change(g.disputes, {}, about_kind="dataset", about="sales")  # all three may decide
         assert current(here).outcome == "expired"
+
+
+@pytest.mark.parametrize(
+    ("question", "change"),
+    [
+        ({"matter": "thaw"}, lambda here: here.phase("frozen")),
+        (
+            {"matter": "membership", "about": "media", "content": {"step": "suspend"}},
+            lambda here: here.status("media", "active"),
+        ),
+    ],
+    ids=["freeze", "standing"],
+)
+def test_votes_cast_before_what_they_would_end_do_not_count(
+    question: dict[str, Any], change: Callable[[Facts], object]
+) -> None:
+    """One who froze again, or came back, is not met by votes kept in store."""
+    with facts(charter(decision_rights=[right(matters=["thaw", "membership"], quorum=1)])) as here:
+        change(here)
+        here.decision(**question)
+        here.votes(shop_steward=YES)
+        assert current(here).outcome == "approved"
+        change(here)
+        assert current(here).outcome is None
+        here.votes(panel_steward=YES)
+        assert current(here).outcome == "approved"
 
 
 def test_a_dispute_that_nobody_may_decide_waits_for_somebody() -> None:

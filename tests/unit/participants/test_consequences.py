@@ -103,7 +103,7 @@ def test_nothing_follows_from_an_active_charter_alone() -> None:
             True,
         ),
         "who is suspended must": (lambda here: here.status("panel", "suspended"), False),
-        "frozen": (lambda here: (sign(here, SECOND, STEWARDS, "panel"), here.phase("frozen")), False),
+        "frozen": (lambda here: (sign(here, SECOND, STEWARDS, "panel"), here.phase("frozen")), True),
         "closed": (lambda here: (sign(here, SECOND, STEWARDS, "panel"), here.phase("closed")), False),
         "withdrawn": (
             lambda here: (

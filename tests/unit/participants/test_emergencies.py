@@ -10,13 +10,14 @@ from sqlalchemy import insert
 from orchestration.audit import governance_events as e
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
+from orchestration.audit.log import require_act
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.replay import replay
 from orchestration.audit.stage_events import OutputAccessed
 from orchestration.audit.statement import statement_id
 from orchestration.audit.vocabulary import Detail, timestamp
 from orchestration.errors import GlasshouseError
-from orchestration.participants import emergencies
+from orchestration.participants import emergencies, guard
 from tests.unit.participants.founding import EVIDENCE, TINY, Trio, read_terms, refused, refused_event
 
 EXECUTIVE = "panel.executive"
@@ -105,6 +106,62 @@ def test_nobody_is_said_to_have_used_a_grant_that_is_not_his(burning: Trio, chan
     refused_event(burning, "emergency.unfounded", forged)
 
 
-def test_a_trace_of_what_nobody_did_is_found_at_the_next_event(burning: Trio) -> None:
-    burning.log.append(second_trace(burning, burning.signed("media.analyst", TINY, FREEZE)))
-    refused("emergency.act_missing", lambda: read_terms(burning, "shop.analyst"))
+def test_a_trace_of_what_nobody_did_is_refused_and_stops_nobody(burning: Trio) -> None:
+    trace = second_trace(burning, burning.signed("media.analyst", TINY, FREEZE))
+    refused_event(burning, "emergency.act_missing", trace)
+    burning.log.admit = None
+    burning.log.append(trace)
+    burning.log.admit = guard.admit
+    refusal = replay(burning.log).refused
+    assert refusal is not None
+    assert refusal.code == "emergency.act_missing"
+    read_terms(burning, "shop.analyst")
+    own = burning.signed("media.analyst", TINY, FREEZE)
+    burning.log.append_many([second_trace(burning, own), own])
+
+
+CHANGED = [{"act": EVIDENCE}, {"action": "output.accessed"}, {"member": "media.steward"}]
+
+
+@pytest.mark.parametrize("changes", CHANGED, ids=str)
+def test_a_trace_is_of_the_very_act_that_follows_it(burning: Trio, changes: dict[str, str]) -> None:
+    act = burning.signed("media.analyst", TINY, FREEZE)
+    trace = second_trace(burning, act)
+    payload = trace.payload.model_copy(update=changes)
+    with pytest.raises(GlasshouseError, match=r"emergency\.act_missing"):
+        require_act(trace.model_copy(update={"payload": payload}), act)
+    size = burning.log.size
+    with pytest.raises(GlasshouseError, match=r"emergency\.(act_missing|unfounded)"):
+        burning.log.append_many([trace.model_copy(update={"payload": payload}), act])
+    assert burning.log.size == size
+
+
+def test_a_trace_is_not_of_what_was_done_before_or_needed_no_grant(burning: Trio) -> None:
+    act = burning.signed("media.analyst", TINY, FREEZE)
+    trace = second_trace(burning, act)
+    burning.log.append_many([trace, act])
+    with pytest.raises(GlasshouseError):
+        burning.log.append_many([trace, act])
+    login = burning.signed("media.analyst", "media.analyst", LoginChanged(change="enabled"))
+    with burning.state() as state:
+        grant = state.grant("fire")
+    assert grant is not None
+    idle = emergencies.trace(login, grant, "operator", member=login.actor, act=statement_id(login))
+    with pytest.raises(GlasshouseError, match=r"emergency\.unfounded"):
+        burning.log.append_many([idle, login])
+    assert replay(burning.log).ok
+
+
+def test_seeing_the_table_is_told_under_the_grant_that_shows_it(trio: Trio) -> None:
+    """An auditor, who opens nothing, was lent two roles: both let it open, and one shows the table."""
+    lend_and_release(trio)
+    auditor, until = "panel.auditor", trio.at + timedelta(hours=1)
+    for name, role in (("air", "executive"), ("earth", "analyst")):
+        lent = e.EmergencyOpened(grant=name, member=auditor, role=role, expires_at=until)
+        trio.act("panel.steward", name, lent)
+    read_terms(trio, auditor)
+    for detail, grant in (("full", "earth"), ("summary", "air")):
+        opening = OutputAccessed(release="i-1", member=auditor, detail=detail)
+        trace = second_trace(trio, trio.signed(auditor, "i-1", opening)).payload
+        assert isinstance(trace, e.EmergencyUsed)
+        assert trace.grant == grant

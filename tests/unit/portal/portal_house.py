@@ -108,8 +108,15 @@ def client_of(
         create_app(house, sessions), base_url="http://127.0.0.1:8321", raise_server_exceptions=False
     )
     if member is not None:
-        client.cookies.set(COOKIE, sessions.begin(Entered(collaboration, member)))
+        client.cookies.set(COOKIE, sessions.begin(entered(house, member, collaboration)))
     return client
+
+
+def entered(house: House, member: str, collaboration: str = GROCERY) -> Entered:
+    """The member, come in with the key it has."""
+    with house.state(collaboration) as state:
+        key = state.active_key(member)
+    return Entered(collaboration, member, key_id=key.id if key else None)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from orchestration.portal.entrance import COOKIE
 from orchestration.portal.sessions import ENTRY_VALID, IDLE, LONGEST, Sessions
 from orchestration.stages import login
 from orchestration.stages.login import Entered
-from tests.unit.portal.portal_house import GROCERY, client_of
+from tests.unit.portal.portal_house import GROCERY, client_of, entered
 
 PAGES = ["/", "/governance", "/lineage", "/log", "/log/0", "/log?type=gate.passed"]
 TWINS = ["/overview.json", "/overview.csv", "/governance.json", "/lineage.json", "/log.json", "/log/0.json"]
@@ -136,10 +136,10 @@ def test_a_huge_form_is_no_form(house: House) -> None:
 def test_an_entry_lets_in_once(house: House) -> None:
     sessions = Sessions()
     client = TestClient(create_app(house, sessions), base_url="http://127.0.0.1:8321")
-    entry = sessions.offer(Entered(GROCERY, "data_provider.auditor"))
-    entered = client.get(f"/enter/{entry}", follow_redirects=False)
-    assert entered.headers["location"] == "/"
-    cookie = entered.headers["set-cookie"].lower()
+    entry = sessions.offer(entered(house, "data_provider.auditor"))
+    answer = client.get(f"/enter/{entry}", follow_redirects=False)
+    assert answer.headers["location"] == "/"
+    cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert client.get("/").status_code == 200

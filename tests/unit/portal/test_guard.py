@@ -11,8 +11,7 @@ from orchestration.portal import create_app
 from orchestration.portal.guard import SECURITY_HEADERS, host_name
 from orchestration.portal.sessions import Sessions
 from orchestration.settings import load_settings
-from orchestration.stages.login import Entered
-from tests.unit.portal.portal_house import GROCERY
+from tests.unit.portal.portal_house import entered
 
 ADDRESS = "https://room.example"
 
@@ -90,7 +89,7 @@ def test_no_other_name_is_answered_behind_a_proxy(house: House, host: str) -> No
 
 def test_behind_a_proxy_the_cookie_travels_over_tls_alone(house: House) -> None:
     sessions = Sessions()
-    entry = sessions.offer(Entered(GROCERY, "retailer.steward"))
+    entry = sessions.offer(entered(house, "retailer.steward"))
     client = behind_a_proxy(house, sessions)
     assert "; secure" in client.get(f"/enter/{entry}").headers["set-cookie"].lower()
     assert client.get("/").status_code == 200

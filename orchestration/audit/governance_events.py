@@ -338,7 +338,7 @@ class DataDestroyed(Payload):
     """What was shredded, and why. The subject is the participant, or the collaboration."""
 
     type: ClassVar = "data.destroyed"
-    rule: Literal["left", "removed", "remedy", "closed"]
+    rule: Literal["left", "removed", "remedy", "closed", "withdrawn"]
     dispute: Name | None = Field(default=None, description="The upheld dispute whose remedy this is.")
     contributions: tuple[Name, ...] = ()
     key_ids: tuple[Name, ...] = ()

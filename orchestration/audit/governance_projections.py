@@ -362,6 +362,8 @@ def _data_destroyed(connection: Connection, entry: Entry, payload: e.DataDestroy
     for contribution in payload.contributions:
         mine = where(entry, t.contributions, {"contribution": contribution})
         connection.execute(update(t.contributions).where(mine).values(status="destroyed"))
+        taken_back = where(entry, t.withdrawals, {"contribution": contribution})
+        connection.execute(update(t.withdrawals).where(taken_back).values(status="applied"))
         drop(connection, entry, t.datasets, {"contribution": contribution})
         proofs = where(entry, t.receipts, {"subject": contribution})
         connection.execute(update(t.receipts).where(proofs).values(revoked=True))

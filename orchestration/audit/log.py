@@ -24,6 +24,7 @@ from sqlalchemy import exc as sql
 from orchestration.audit import database, merkle
 from orchestration.audit import governance_projections as _governance_projections  # noqa: F401  registers
 from orchestration.audit import tables as t
+from orchestration.audit import withdrawal_projections as _withdrawal_projections  # noqa: F401  registers
 from orchestration.audit.chronology import in_order
 from orchestration.audit.events import Event, commitment
 from orchestration.audit.governance_events import EmergencyUsed

@@ -98,6 +98,22 @@ contributions = Table(
     ),
 )
 
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("withdrawal", Text, primary_key=True, comment="Its id; of a whole contribution: that."),
+    Column("collaboration", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("contribution", Text, comment="Only when a whole contribution is taken back."),
+    Column("list_digest", Text, comment="Of the encrypted list of people, when some people are."),
+    Column("reason", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="waiting | applied"),
+    Column("seq", Number, nullable=False),
+)
+
 datasets = Table(
     "datasets",
     metadata,
@@ -143,6 +159,7 @@ releases = Table(
     Column("receivers", Text, nullable=False, comment="JSON array of participants."),
     Column("expires_at", Text, nullable=False, comment="As `events.timestamp` writes it: sorts by time."),
     Column("recalled", Boolean, nullable=False),
+    Column("outdated", Text, comment="people_withdrawn | contribution_withdrawn | superseded, once it is."),
     Column("seq", Number, nullable=False),
 )
 
@@ -172,4 +189,4 @@ receipts = Table(
     Index("receipts_by_subject", "subject", "stage"),
 )
 
-PROJECTIONS = (contributions, datasets, requests, releases, accesses, receipts)
+PROJECTIONS = (contributions, withdrawals, datasets, requests, releases, accesses, receipts)

@@ -100,6 +100,32 @@ def _joins(charter: Charter) -> Iterator[Finding]:
                 yield Finding(at, message, (f"{{kind: pseudonymize, domain: {domain}}}",))
 
 
+def _consent(charter: Charter) -> Iterator[Finding]:
+    """Decisions about consent stand in a dataset of their own, given by who gives what they are about."""
+    for dataset in charter.datasets:
+        if dataset.consent is None:
+            continue
+        at: Names = ("datasets", dataset.id, "consent", "dataset")
+        fitting = [
+            each.id
+            for each in charter.datasets
+            if each.entity == "consent" and each.participant == dataset.participant
+        ]
+        if dataset.classification != "personal" or dataset.entity == "consent":
+            yield Finding(at[:-1], f"'{dataset.id}' holds nothing that somebody could consent to.")
+        elif dataset.consent.dataset not in fitting:
+            message = f"'{dataset.consent.dataset}' is no consent dataset of '{dataset.participant}'."
+            yield Finding(at, message, tuple(fitting), needs=("datasets",))
+
+
+def _withdrawal(charter: Charter) -> Iterator[Finding]:
+    floor = charter.output.aggregation_threshold
+    people = charter.withdrawal.people if charter.withdrawal else None
+    if people is not None and people < floor:
+        message = f"{people} people leaving together would show in cells of {floor}."
+        yield Finding(("withdrawal", "people"), message, (f"{floor} or more",), needs=("output",))
+
+
 def _computations(charter: Charter) -> Iterator[Finding]:
     participants = [participant.id for participant in charter.participants]
     purposes = [purpose.id for purpose in charter.purposes]
@@ -160,6 +186,8 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _participants,
     _datasets,
     _joins,
+    _consent,
+    _withdrawal,
     _computations,
     _thresholds,
     _prohibitions,

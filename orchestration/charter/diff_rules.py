@@ -28,6 +28,7 @@ from orchestration.charter.diff_directions import (
 from orchestration.charter.enforcement_wording import (
     checklist_item,
     computation,
+    consent,
     decision,
     field,
     giver,
@@ -39,6 +40,7 @@ from orchestration.charter.enforcement_wording import (
     responsibility,
     term,
     witnesses,
+    withdrawal,
 )
 from orchestration.charter.model import Role
 
@@ -155,6 +157,9 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "threshold": Value("Fewest units of a shown cell", less),
         "unique_key": Value("Unique key", closed_set),
         "attestation_days": Value("Days until attested anew", more),
+        "consent": Part("Consent", _always("stricter"), consent),
+        "consent.dataset": Value("Decisions stand in", unknown),
+        "consent.mode": Value("Consent", ranked("opt_out", "opt_in")),
     },
     "datasets.*.onboarding.*": {
         "": Part("Onboarding item", _required, checklist_item),
@@ -223,6 +228,12 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "quarantine_days": Value("Days quarantine is kept", more),
         "releases_days": Value("Days releases are kept", more),
     },
+    "withdrawal": {
+        "": Part("Withdrawal", _always("stricter"), withdrawal),
+        "releases": Value("What becomes of releases", ranked("mark_stale", "recall")),
+        "people": Value("Fewest people who leave together", neutral),
+        "days": Value("Days until people are out", more),
+    },
     "output": {
         "aggregation_threshold": Value("Fewest units of a shown cell", less),
         "max_cells": Value("Most cells of an insight", more),
@@ -267,6 +278,7 @@ SECTIONS = {
     "remedies": sections.DECISIONS,
     "access": sections.ACCESS,
     "retention": sections.RETENTION,
+    "withdrawal": sections.RETENTION,
     "output": sections.OUTPUT,
     "audit": sections.AUDIT,
     "human_duties": "Human duties",

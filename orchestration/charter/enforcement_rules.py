@@ -15,6 +15,7 @@ from orchestration.charter.enforcement_wording import (
     access_detail,
     checklist_item,
     computation,
+    consent,
     decision,
     field,
     formats,
@@ -32,6 +33,7 @@ from orchestration.charter.enforcement_wording import (
     responsibility,
     term,
     witnesses,
+    withdrawal,
 )
 from orchestration.charter.model import Role
 
@@ -211,6 +213,7 @@ RULES: tuple[Rule, ...] = (
         ("contribution",),
         lambda n: f"What its checklist asks for, if there is one, is attested anew after {n} days.",
     ),
+    Rule(DATA, "datasets.*.consent", ("dataset", "mode"), ("room",), consent),
     Rule(
         DATA,
         "datasets.*.lawful_basis",
@@ -293,6 +296,7 @@ RULES: tuple[Rule, ...] = (
         lambda n: f"Quarantined rows are gone after {n} days.",
     ),
     Rule(RETENTION, "retention.releases_days", _OWN, (), lambda n: f"Releases are gone after {n} days."),
+    Rule(RETENTION, "withdrawal", ("releases", "people", "days"), ("contribution", "opening"), withdrawal),
     Rule(
         OUTPUT,
         "output.aggregation_threshold",

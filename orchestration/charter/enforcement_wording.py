@@ -30,6 +30,20 @@ def lawful_basis(basis: str) -> str:
     return f"Processed on the basis of {basis.replace('_', ' ')}."
 
 
+def consent(clause: dict[str, Any]) -> str:
+    whom = "who agreed" if clause["mode"] == "opt_in" else "everybody but who objected"
+    return f"Only rows of {whom} enter the room, by the newest decision in {clause['dataset']}."
+
+
+def withdrawal(clause: dict[str, Any]) -> str:
+    effect = "are recalled" if clause["releases"] == "recall" else "are marked stale"
+    people = f"{clause['people']} people or more" if "people" in clause else "as many people as a cell needs"
+    return (
+        f"What is taken back is destroyed, {people} at a time, after {clause['days']} days at the latest; "
+        f"releases that rest on it {effect}."
+    )
+
+
 def licence(clause: dict[str, Any]) -> str:
     redistribution = "may" if clause["redistribution"] else "may not"
     return f"{clause['id']}: {clause['terms'].rstrip('.')}; {redistribution} be passed on."

@@ -12,7 +12,15 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 EntityName = Literal[
-    "profile", "transaction", "assignment", "interaction", "product", "campaign", "coupon", "placement"
+    "profile",
+    "transaction",
+    "assignment",
+    "interaction",
+    "consent",
+    "product",
+    "campaign",
+    "coupon",
+    "placement",
 ]
 SqlType = Literal["VARCHAR", "BIGINT", "DECIMAL(12,2)", "DATE", "TIMESTAMP", "BOOLEAN"]
 
@@ -75,6 +83,13 @@ ENTITIES: Mapping[str, Entity] = MappingProxyType(
                 campaign="VARCHAR",
                 coupon="VARCHAR",
                 occurred_on="DATE",
+            ),
+            _entity(
+                "consent",
+                "What a privacy unit decided about the use of its data; the newest decision counts.",
+                unit="VARCHAR",
+                granted="BOOLEAN",
+                decided_on="DATE",
             ),
             _entity(
                 "product",

@@ -14,6 +14,8 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import Field as Spec
 from pydantic import JsonValue, StringConstraints
 
+from orchestration.charter.data_rights import ConsentRule as ConsentRule
+from orchestration.charter.data_rights import Withdrawal as Withdrawal
 from orchestration.charter.entities import EntityName
 from orchestration.charter.fields import Band as Band  # re-exported: one module shows the whole document
 from orchestration.charter.fields import Clamp as Clamp
@@ -130,6 +132,7 @@ class Dataset(Clause):
         (), max_length=100, description="What the contributor attests before the first delivery."
     )
     attestation_days: Days = Spec(365, description="An attestation is good for so long.")
+    consent: ConsentRule | None = Spec(None, description="Whose rows may be used, person by person.")
     fields: tuple[Field, ...] = Spec(min_length=1, max_length=500)
 
     def field(self, name: str) -> Field | None:
@@ -265,6 +268,7 @@ class Charter(Clause):
     remedies: tuple[Remedy, ...] = Spec(ALL_REMEDIES, min_length=1, description="What a dispute may end in.")
     access: AccessRules
     retention: Retention
+    withdrawal: Withdrawal | None = Spec(None, description="How data is taken back.")
     output: OutputLimits
     audit: AuditProcedures
     human_duties: tuple[HumanDuty, ...] = Spec((), max_length=200)

@@ -18,6 +18,7 @@ from orchestration.audit import governance_tables as g
 from orchestration.audit.events import Event
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
+from orchestration.audit.withdrawal_events import ContributionWithdrawn, PeopleWithdrawn
 from orchestration.charter.model import ChecklistItem
 from orchestration.errors import PolicyDeniedError, Reason
 from orchestration.participants.charter_rules import (
@@ -35,6 +36,7 @@ from orchestration.participants.matters import (
     reinstating_key,
 )
 from orchestration.participants.state import State, participant_of
+from orchestration.participants.withdrawals import require_kept, require_personal
 
 NOT_OWN = Reason(
     "statement.not_own",
@@ -298,6 +300,8 @@ RULES: Mapping[type[Any], Rule] = {
     e.DecisionOpened: _decision_opened,
     e.DisputeRaised: _dispute_raised,
     e.DatasetAttested: _dataset_attested,
+    ContributionWithdrawn: require_kept,
+    PeopleWithdrawn: require_personal,
     LoginChanged: _login_changed,
     RequestSubmitted: _request_submitted,
     OutputAccessed: _output_accessed,

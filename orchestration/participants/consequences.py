@@ -37,8 +37,9 @@ from orchestration.audit.governance_events import (
     ReviewOpened,
 )
 from orchestration.audit.vocabulary import Payload
+from orchestration.audit.withdrawal_events import OutputOutdated
 from orchestration.charter.model import Charter
-from orchestration.participants import effects, reviews
+from orchestration.participants import effects, outdated, reviews
 from orchestration.participants.approvals import is_expired, right_of, tally
 from orchestration.participants.effects import Effect
 from orchestration.participants.state import State, moment, read_charter
@@ -181,6 +182,7 @@ RULES: tuple[tuple[tuple[type[Payload], ...], Rule], ...] = (
     ((ExceptionGranted,), effects.exceptions),
     ((DisputeResolved,), effects.resolutions),
     ((OutputRecalled,), effects.recalls),
+    ((OutputOutdated,), outdated.outdated),
     ((CharterActivated,), _activations),
     ((DecisionConcluded,), _conclusions),
     ((DecisionEscalated,), _escalations),

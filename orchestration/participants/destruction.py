@@ -20,7 +20,7 @@ from orchestration.participants.state import State
 NOT_TO_DESTROY = Reason(
     "destruction.not_due",
     "Nothing that was signed or decided calls for destroying this data.",
-    "Data goes when its owner leaves or is removed, by a decision, or when the collaboration closes.",
+    "Data goes when its owner takes it back, leaves or is removed, by a decision, or when the collaboration closes.",
 )
 
 
@@ -53,6 +53,8 @@ def _is_due(state: State, event: Event, payload: DataDestroyed, rows: list[Row[A
         return closing and event.subject == state.collaboration
     if any(row.participant != event.subject for row in rows):
         return False
+    if payload.rule == "withdrawn":
+        return bool(rows) and all(state.rows(t.withdrawals, contribution=row.contribution) for row in rows)
     if payload.rule == "remedy":
         dispute = state.dispute(payload.dispute) if payload.dispute is not None else None
         return dispute is not None and bool(rows) and all(is_covered(dispute, row) for row in rows)

@@ -26,7 +26,8 @@ DISPUTABLE = ("request", "release", "dataset", "participant")
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _TERMS_ASKED = ("submit_request", "open_insight")
-_WHILE_SUSPENDED = ("leave", "revoke_key")  # in the words of the policies: nobody is held by being suspended
+# In the words of the policies: nobody is held by being suspended, and nobody's data either.
+_WHILE_SUSPENDED = ("leave", "revoke_key", "withdraw_contribution", "withdraw_people")
 _DISPUTES_STOP = ("contribute", "submit_request", "open_insight")
 
 
@@ -192,7 +193,7 @@ class _Builder:
                 return self._decision(name)
             case "raise_dispute":
                 return self._disputable(name)
-            case "attest_dataset" | "contribute":
+            case "attest_dataset" | "contribute" | "withdraw_contribution" | "withdraw_people":
                 return self._dataset(name)
             case "submit_request":
                 return self._computation(name)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row
 
 from orchestration.audit import governance_events as e
 from orchestration.audit import governance_tables as g
+from orchestration.audit import withdrawal_events as w
 from orchestration.audit.events import Event
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import ALREADY_RECORDED, AlreadyRecordedError
@@ -29,6 +30,7 @@ from orchestration.participants import (
     lifecycle,
     policy,
     verdict,
+    withdrawals,
 )
 from orchestration.participants.act_rules import require_content, require_first_evidence, require_undecided
 from orchestration.participants.handovers import require_handover
@@ -99,6 +101,8 @@ _OF_THE_HOUSE: Mapping[type[Payload], Callable[[State, Event, Any], None]] = {
     e.DataDestroyed: destruction.require_due,
     e.DisputeDocumented: require_first_evidence,
     e.EmergencyUsed: emergencies.require_founded,
+    w.WithdrawalApplied: withdrawals.require_applied,
+    w.PseudonymsRotated: withdrawals.require_rotation,
 }
 
 
@@ -179,7 +183,11 @@ def _steps(state: State, event: Event) -> Iterator[tuple[Kind, str]]:
             yield "dispute", _status(state.dispute(subject))
         case RequestSubmitted() | RequestDecided():
             yield "request", _status(state.request(subject))
-        case OutputAccessed(release=release) | e.OutputRecalled(release=release):
+        case (
+            OutputAccessed(release=release)
+            | e.OutputRecalled(release=release)
+            | w.OutputOutdated(release=release)
+        ):
             row = state.release(release)
             yield "release", UNKNOWN if row is None else "recalled" if row.recalled else "released"
         case e.ExceptionGranted() | e.ExceptionLapsed():

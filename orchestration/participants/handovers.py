@@ -21,9 +21,10 @@ from orchestration.audit import stage_events as s
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.vocabulary import Handover
+from orchestration.audit.withdrawal_events import ContributionTrimmed
 from orchestration.charter.model import Charter, Dataset
 from orchestration.errors import PolicyDeniedError, Reason
-from orchestration.participants import deliveries, provenance, verdict
+from orchestration.participants import deliveries, provenance, verdict, withdrawals
 from orchestration.participants.emergencies import require_told
 from orchestration.participants.standing import require_running
 from orchestration.participants.state import State
@@ -47,6 +48,9 @@ def require_handover(state: State, event: Event, payload: Handover) -> None:
 
     Raises: PolicyDeniedError, ReceiptError, ContributionError or CharterError with the reason that refuses.
     """
+    if isinstance(payload, ContributionTrimmed):
+        withdrawals.require_trimmed(state, event, payload)
+        return
     receipt = payload.receipt
     require_running(state, receipt.charter_digest)
     charter = state.charter
@@ -139,6 +143,7 @@ def _contributed(
     found = state.rows(t.contributions, contribution=contribution, status="accepted")
     fits = bool(found) and found[0].charter_digest == charter.digest
     _require(event, fits and dataset in (None, found[0].dataset), f"the contribution {contribution}")
+    withdrawals.require_not_taken_back(state, contribution)
     given = charter.dataset(found[0].dataset)
     subjects = deliveries.given_by(given)
     require_running(state, charter.digest, participants=[given.participant], subjects=subjects)

@@ -124,6 +124,7 @@ TABLES: Mapping[Kind, Table] = {
         ([UNKNOWN], "output.released", ["released"]),
         (["released"], "output.accessed", ["released"]),
         (["released"], "output.recalled", ["recalled"]),
+        (["released"], "output.outdated", ["released", "recalled"]),
     ),
 }
 

@@ -14,6 +14,7 @@ from orchestration.audit import governance_events as g
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
 from orchestration.audit.vocabulary import Payload
+from orchestration.audit.withdrawal_events import ContributionWithdrawn, PeopleWithdrawn
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ _ALL = (
     Action("acknowledge_terms", g.TermsAcknowledged, "acknowledge the terms", "member"),
     Action("arrange_login", LoginChanged, "arrange a way into the portal", "member"),
     Action("contribute", None, "contribute data", "dataset"),
+    Action("withdraw_contribution", ContributionWithdrawn, "take back a contribution", "dataset"),
+    Action("withdraw_people", PeopleWithdrawn, "take back people's data", "dataset"),
     Action("submit_request", RequestSubmitted, "ask for a computation", "computation"),
     Action("open_insight", OutputAccessed, "open a release", "release"),
 )
@@ -99,7 +102,7 @@ TABLE: tuple[Row, ...] = (
     *_commands(_HERE, "status", "can", "charter status", "terms show", "participant list", "member list"),
     *_commands(_HERE, "key list", "key show", "grant list", "decision list", "decision show"),
     *_commands(_HERE, "dispute list", "dispute show", "exception list", "review list", "review show"),
-    *_commands(_HERE, "dataset list", "login list", "lineage export", "audit log", "audit verify"),
+    *_commands(_HERE, "dataset list", "withdraw list", "login list", "lineage export", "audit log", "audit verify"),
     *_commands(_HERE, "report contributor", "report summary", "report decisions", "report shares"),
     *_commands(_HERE, "report council", "report dispute"),
     *_commands(_HERE, "audit replay", "audit proof", "audit tiles", "audit witnesses", "audit view"),
@@ -129,6 +132,8 @@ TABLE: tuple[Row, ...] = (
     *_acts("acknowledge_terms", "terms acknowledge"),
     *_acts("arrange_login", "login enable", "login disable", "login token", "login revoke"),
     *_acts("contribute", "contribute", "run"),
+    *_acts("withdraw_contribution", "withdraw contribution"),
+    *_acts("withdraw_people", "withdraw people"),
     *_acts("submit_request", "request"),
     *_acts("open_insight", "open"),
     *_routes(_DOOR, "GET /login", "POST /login", "POST /logout", "GET /enter/{entry}"),
@@ -154,6 +159,7 @@ TABLE: tuple[Row, ...] = (
     Row("job", "governance_due_job", reason=_CLOCK),
     Row("sensor", "<collaboration>__landing", ("contribute",)),
     Row("sensor", "<collaboration>__refresh_due", reason=_DECIDED),
+    Row("sensor", "<collaboration>__withdrawals", reason=_DECIDED),
     Row("sensor", "<collaboration>__requests", reason=_DECIDED),
     Row("schedule", "log_checkpoint_due", reason=_CLOCK),
     Row("schedule", "governance_due", reason=_CLOCK),

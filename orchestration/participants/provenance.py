@@ -80,6 +80,22 @@ def behind(state: State, charter: Charter, receipt: StageReceipt, request: Reque
     return found
 
 
+def contributions_behind(state: State, release: Row[Any]) -> list[Row[Any]]:
+    """Rows of the contributions whose rows the release's answer read, whatever became of them since.
+
+    Walks receipts that may be revoked: they prove what was.
+    """
+    request = state.request(release.request)
+    read = set(json.loads(request.datasets or "[]")) if request is not None else set()
+    given = state.rows(t.receipts, stage="insight", subject=release.request)
+    rows = [row for row in given if row.seq == release.seq]
+    while rows and rows[0].stage != "room":
+        rows = _rows(state, json.loads(rows[0].inputs or "[]"))
+    gates = [row for room in rows for row in _rows(state, json.loads(room.inputs or "[]"))]
+    found = [row for gate in gates for row in state.rows(t.contributions, contribution=gate.subject)]
+    return [row for row in found if row.dataset in read]
+
+
 def _given(state: State, contribution: str) -> Given:
     rows = state.rows(t.contributions, contribution=contribution, status="accepted")
     if not rows:

@@ -12,6 +12,7 @@ from orchestration.audit import governance_events as g
 from orchestration.audit.events import Event
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
+from orchestration.audit.withdrawal_events import ContributionWithdrawn, PeopleWithdrawn
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ def _of_decisions_and_data(event: Event) -> Asked | None:
             return "attest_review", grant, {"review": event.subject, "keep": keep}
         case g.DatasetAttested(dataset=dataset):
             return "attest_dataset", dataset, {}
+        case ContributionWithdrawn(dataset=dataset):
+            return "withdraw_contribution", dataset, {}
+        case PeopleWithdrawn(dataset=dataset):
+            return "withdraw_people", dataset, {}
         case RequestSubmitted(template=template, purpose=purpose, datasets=datasets):
             return "submit_request", template, {"purpose": purpose, "datasets": datasets}
         case OutputAccessed(release=release):

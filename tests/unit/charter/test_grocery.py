@@ -55,7 +55,8 @@ def test_every_real_row_is_inside_the_limits(dataset: Dataset) -> None:
 
 
 def test_every_entity_gets_data_and_no_household_number_survives() -> None:
-    assert {dataset.entity for dataset in GROCERY.datasets} == set(ENTITIES)
+    read_by_templates = {"profile", "transaction", "assignment", "interaction"}
+    assert {dataset.entity for dataset in GROCERY.datasets} >= read_by_templates
     for dataset in GROCERY.datasets:
         for field in dataset.fields:
             if field.name == "household_id":

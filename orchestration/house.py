@@ -104,6 +104,7 @@ class House:
         """Get ready for a charter that has become the active one; safe to repeat."""
         collaboration = charter.collaboration
         self.keys.create(f"pseudonym/{collaboration}")
+        self.keys.create(f"blinding/{collaboration}")
         self.keys.create(f"room/{collaboration}")
         for participant in charter.participants:
             self.landing(collaboration, participant.id).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -144,7 +145,12 @@ class House:
         return Room(self.settings, self.keys, collaboration)
 
     def pseudonym_key(self, collaboration: str) -> bytes:
+        """The collaboration's key: its stewards have it too, to prepare data at their own desks."""
         return self.keys.secret(f"pseudonym/{collaboration}")
+
+    def blinding_key(self, collaboration: str) -> bytes:
+        """The key of the second layer of pseudonyms; it never leaves the house."""
+        return self.keys.secret(f"blinding/{collaboration}")
 
     def landing(self, collaboration: str, participant: str) -> Path:
         """Where a participant's deliveries arrive."""

@@ -89,10 +89,12 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
         for request in requests:
             (house.protected / f"{request}.json").unlink(missing_ok=True)
         house.keys.destroy(f"pseudonym/{collaboration}")
+        house.keys.destroy(f"blinding/{collaboration}")
         room.destroy()
         keys = (
             *(house.vault.key_id(each) for each in contributions),
             f"pseudonym/{collaboration}",
+            f"blinding/{collaboration}",
             f"room/{collaboration}",
         )
         destroyed = DataDestroyed(rule="closed", contributions=contributions, key_ids=keys)

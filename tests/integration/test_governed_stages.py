@@ -416,9 +416,9 @@ def test_closing_shreds_every_key_and_ends_everything(tiny: TinyHouse) -> None:
     assert len(keys) == 3
     decide(tiny, "closing", "tiny", "panel.steward")
     (closed,) = tiny.payloads("charter.closed")
-    assert set(closed.destroyed) == keys | {"room/tiny", "pseudonym/tiny"}  # type: ignore[attr-defined]
+    assert set(closed.destroyed) == keys | {"room/tiny", "pseudonym/tiny", "blinding/tiny"}  # type: ignore[attr-defined]
     left = {path.relative_to(tiny.root / "keys").as_posix() for path in (tiny.root / "keys").rglob("*.key")}
-    assert not left & {f"{name}.key" for name in (*keys, "room/tiny", "pseudonym/tiny")}
+    assert not left & {f"{name}.key" for name in (*keys, "room/tiny", "pseudonym/tiny", "blinding/tiny")}
     assert not list(tiny.house.vault.folder.glob("*.parquet"))
     assert not tiny.house.room("tiny").path.exists()
     with refused("collaboration.closed"):

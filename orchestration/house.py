@@ -60,7 +60,7 @@ class House:
         keys.initialize()
         keys.create(_OPERATOR_KEY)
         keys.create(_FINGERPRINT_KEY)
-        keys.create(_QUARANTINE_KEY, str(pyrage.x25519.Identity.generate()).encode())
+        keys.create(_QUARANTINE_KEY, _new_identity())
         house = cls(settings, AuditLog(settings.control_url, admit=guard.admit), keys)
         for folder in (house.vault.folder, house.quarantine, house.shelf, house.checkpoints):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,6 +105,7 @@ class House:
         collaboration = charter.collaboration
         self.keys.create(f"pseudonym/{collaboration}")
         self.keys.create(f"room/{collaboration}")
+        self.keys.create(_package_key(collaboration), _new_identity())
         for participant in charter.participants:
             self.landing(collaboration, participant.id).mkdir(parents=True, exist_ok=True, mode=0o700)
         path = _agreed(self.settings) / f"{collaboration}.json"
@@ -145,6 +146,14 @@ class House:
 
     def pseudonym_key(self, collaboration: str) -> bytes:
         return self.keys.secret(f"pseudonym/{collaboration}")
+
+    def package_identity(self, collaboration: str) -> pyrage.x25519.Identity:
+        """What opens packages sealed to the room; for intake alone."""
+        return pyrage.x25519.Identity.from_str(self.keys.secret(_package_key(collaboration)).decode())
+
+    def package_recipient(self, collaboration: str) -> pyrage.x25519.Recipient:
+        """Whom a contributor's desk seals its packages to (age, X25519): the room's public key."""
+        return self.package_identity(collaboration).to_public()
 
     def landing(self, collaboration: str, participant: str) -> Path:
         """Where a participant's deliveries arrive."""
@@ -191,6 +200,15 @@ def served_charters(settings: Settings) -> dict[str, Charter]:
         charter = Charter.model_validate_json(path.read_bytes())
         served[charter.collaboration] = charter
     return served
+
+
+def _package_key(collaboration: str) -> str:
+    return f"package/{collaboration}"
+
+
+def _new_identity() -> bytes:
+    """A fresh private key of age, as text."""
+    return str(pyrage.x25519.Identity.generate()).encode()
 
 
 def _agreed(settings: Settings) -> Path:

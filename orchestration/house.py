@@ -18,6 +18,7 @@ from orchestration.audit.log import AuditLog
 from orchestration.charter import Charter, load_charter
 from orchestration.digests import canonical_json
 from orchestration.engine.files import write_durably
+from orchestration.engine.key_access import KeyAccess
 from orchestration.engine.keystore import KeyStore
 from orchestration.engine.room import Room
 from orchestration.engine.vault import Vault
@@ -139,10 +140,26 @@ class House:
 
     @property
     def vault(self) -> Vault:
-        return Vault(self.settings, self.keys)
+        """Holds the keys of contributions and no others, and hands out narrower handles."""
+        kind = ["vault/"]
+        return Vault(self.settings, KeyAccess(self.keys, make=kind, read=kind, destroy=kind))
 
     def room(self, collaboration: str) -> Room:
-        return Room(self.settings, self.keys, collaboration)
+        """Holds the key of this room and no other."""
+        own = Room.key_names(collaboration)
+        return Room(self.settings, KeyAccess(self.keys, make=own, read=own, destroy=own), collaboration)
+
+    @property
+    def login_key(self) -> bytes:
+        """What second factors of portal logins rest under."""
+        return self.keys.create("login")
+
+    def shred_keys(self, collaboration: str) -> tuple[str, ...]:
+        """Destroy the keys of a collaboration besides those of its contributions and its room."""
+        names = (f"pseudonym/{collaboration}", _package_key(collaboration))
+        for name in names:
+            self.keys.destroy(name)
+        return names
 
     def pseudonym_key(self, collaboration: str) -> bytes:
         return self.keys.secret(f"pseudonym/{collaboration}")

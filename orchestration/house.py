@@ -18,6 +18,7 @@ from orchestration.audit.log import AuditLog
 from orchestration.charter import Charter, load_charter
 from orchestration.digests import canonical_json
 from orchestration.engine.files import write_durably
+from orchestration.engine.key_access import KeyAccess
 from orchestration.engine.keystore import KeyStore
 from orchestration.engine.room import Room
 from orchestration.engine.vault import Vault
@@ -60,7 +61,7 @@ class House:
         keys.initialize()
         keys.create(_OPERATOR_KEY)
         keys.create(_FINGERPRINT_KEY)
-        keys.create(_QUARANTINE_KEY, str(pyrage.x25519.Identity.generate()).encode())
+        keys.create(_QUARANTINE_KEY, _new_identity())
         house = cls(settings, AuditLog(settings.control_url, admit=guard.admit), keys)
         for folder in (house.vault.folder, house.quarantine, house.shelf, house.checkpoints):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,6 +107,7 @@ class House:
         self.keys.create(f"pseudonym/{collaboration}")
         self.keys.create(f"blinding/{collaboration}")
         self.keys.create(f"room/{collaboration}")
+        self.keys.create(_package_key(collaboration), _new_identity())
         for participant in charter.participants:
             self.landing(collaboration, participant.id).mkdir(parents=True, exist_ok=True, mode=0o700)
         path = _agreed(self.settings) / f"{collaboration}.json"
@@ -139,10 +141,26 @@ class House:
 
     @property
     def vault(self) -> Vault:
-        return Vault(self.settings, self.keys)
+        """Holds the keys of contributions and no others, and hands out narrower handles."""
+        kind = ["vault/"]
+        return Vault(self.settings, KeyAccess(self.keys, make=kind, read=kind, destroy=kind))
 
     def room(self, collaboration: str) -> Room:
-        return Room(self.settings, self.keys, collaboration)
+        """Holds the key of this room and no other."""
+        own = Room.key_names(collaboration)
+        return Room(self.settings, KeyAccess(self.keys, make=own, read=own, destroy=own), collaboration)
+
+    @property
+    def login_key(self) -> bytes:
+        """What second factors of portal logins rest under."""
+        return self.keys.create("login")
+
+    def shred_keys(self, collaboration: str) -> tuple[str, ...]:
+        """Destroy the keys of a collaboration besides those of its contributions and its room."""
+        names = (f"pseudonym/{collaboration}", f"blinding/{collaboration}", _package_key(collaboration))
+        for name in names:
+            self.keys.destroy(name)
+        return names
 
     def pseudonym_key(self, collaboration: str) -> bytes:
         """The collaboration's key: its stewards have it too, to prepare data at their own desks."""
@@ -151,6 +169,14 @@ class House:
     def blinding_key(self, collaboration: str) -> bytes:
         """The key of the second layer of pseudonyms; it never leaves the house."""
         return self.keys.secret(f"blinding/{collaboration}")
+
+    def package_identity(self, collaboration: str) -> pyrage.x25519.Identity:
+        """What opens packages sealed to the room; for intake alone."""
+        return pyrage.x25519.Identity.from_str(self.keys.secret(_package_key(collaboration)).decode())
+
+    def package_recipient(self, collaboration: str) -> pyrage.x25519.Recipient:
+        """Whom a contributor's desk seals its packages to (age, X25519): the room's public key."""
+        return self.package_identity(collaboration).to_public()
 
     def landing(self, collaboration: str, participant: str) -> Path:
         """Where a participant's deliveries arrive."""
@@ -197,6 +223,15 @@ def served_charters(settings: Settings) -> dict[str, Charter]:
         charter = Charter.model_validate_json(path.read_bytes())
         served[charter.collaboration] = charter
     return served
+
+
+def _package_key(collaboration: str) -> str:
+    return f"package/{collaboration}"
+
+
+def _new_identity() -> bytes:
+    """A fresh private key of age, as text."""
+    return str(pyrage.x25519.Identity.generate()).encode()
 
 
 def _agreed(settings: Settings) -> Path:

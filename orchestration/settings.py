@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
@@ -48,6 +48,23 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = Field(
         default=None,
         description="Base64 of 32 bytes that wrap every data key; default: a file made by `init`.",
+    )
+    former_master_key: SecretStr | None = Field(
+        default=None,
+        description="The master key before, until `glasshouse keyring rotate` has moved all to the new one.",
+    )
+    key_service: Literal["local", "pkcs11"] = Field(
+        default="local", description="What wraps the data keys: `local`, or a token through `pkcs11`."
+    )
+    pkcs11_module: Path | None = Field(
+        default=None, description="Library of the token's maker, such as `/usr/lib/softhsm/libsofthsm2.so`."
+    )
+    pkcs11_token: str | None = Field(
+        default=None, description="Label of the token that holds the master key."
+    )
+    pkcs11_pin: SecretStr | None = Field(default=None, description="User PIN of the token.")
+    pkcs11_key: str = Field(
+        default="glasshouse", description="Label of the master key in the token; each house has its own."
     )
     key_passphrase: SecretStr | None = Field(
         default=None,
@@ -99,11 +116,24 @@ def load_settings(**overrides: object) -> Settings:
     return Settings(**overrides)  # type: ignore[arg-type]  # pydantic validates at run time
 
 
+_OPENS_KEYS = ("GLASSHOUSE_MASTER_KEY", "GLASSHOUSE_FORMER_MASTER_KEY", "GLASSHOUSE_PKCS11_PIN")
+
+
 def child_environment(**additions: str) -> dict[str, str]:
-    """The environment for a child process: ours without master key and passphrase, plus `additions`."""
-    secret = ("GLASSHOUSE_MASTER_KEY", "GLASSHOUSE_KEY_PASSPHRASE")
+    """The environment for a child process: ours without what opens any key, plus `additions`."""
+    secret = (*_OPENS_KEYS, "GLASSHOUSE_KEY_PASSPHRASE")
     inherited = {name: value for name, value in os.environ.items() if name not in secret}
     return inherited | additions
+
+
+def key_service_environment(settings: Settings) -> dict[str, str]:
+    """What a child needs besides that opens the key service itself (Dagster's daemon), and no other."""
+    given = (settings.master_key, settings.former_master_key, settings.pkcs11_pin)
+    return {
+        name: value.get_secret_value()
+        for name, value in zip(_OPENS_KEYS, given, strict=True)
+        if value is not None
+    }
 
 
 def silence_telemetry() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from orchestration.stages import refresh
 from tests.postgres import control_url, postgres_server, postgres_url
+from tests.softhsm import new_token, softhsm
 from tests.support import CALLER, TinyHouse, copy_home, make_house, open_house
 
-__all__ = ["control_url", "postgres_server", "postgres_url"]
+__all__ = ["control_url", "new_token", "postgres_server", "postgres_url", "softhsm"]
 
 
 @pytest.fixture

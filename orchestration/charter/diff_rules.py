@@ -39,8 +39,8 @@ from orchestration.charter.enforcement_wording import (
     purpose,
     responsibility,
     term,
-    witnesses,
     withdrawal,
+    witnesses,
 )
 from orchestration.charter.model import Role
 

@@ -32,8 +32,8 @@ from orchestration.charter.enforcement_wording import (
     remedies,
     responsibility,
     term,
-    witnesses,
     withdrawal,
+    witnesses,
 )
 from orchestration.charter.model import Role
 

@@ -17,7 +17,13 @@ from orchestration.cli.options import CollaborationOption, chosen_charter
 from orchestration.cli.trial import TRIAL_WARNING, found_on_trial
 from orchestration.house import House
 from orchestration.participants.state import State
-from orchestration.settings import PROJECT_ROOT, Settings, child_environment, load_settings
+from orchestration.settings import (
+    PROJECT_ROOT,
+    Settings,
+    child_environment,
+    key_service_environment,
+    load_settings,
+)
 
 TrialOption = Annotated[
     bool, typer.Option("--trial", help="Make every member's key here, and sign for all of them.")
@@ -80,10 +86,10 @@ def dev(
     err.print(f"Dagster: http://127.0.0.1:{port}   (Ctrl-C stops it)")
     err.print(f"Landing folders: {settings.home / 'landing'}")
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml")]
-    # The daemon's own runs open the key service, so here the master key has to travel along.
-    environment = child_environment(DAGSTER_HOME=str(home), GLASSHOUSE_HOME=str(settings.root))
-    if settings.master_key is not None:
-        environment["GLASSHOUSE_MASTER_KEY"] = settings.master_key.get_secret_value()
+    # The daemon's own runs open the key service, so here what opens it has to travel along.
+    environment = child_environment(
+        DAGSTER_HOME=str(home), GLASSHOUSE_HOME=str(settings.root), **key_service_environment(settings)
+    )
     code = subprocess.run(  # noqa: S603  our own module, our own arguments
         [*command, "--host", "127.0.0.1", "--port", str(port)], env=environment, check=False
     ).returncode

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from orchestration.engine.duck import confine, connect, quote_name, quote_text
 from orchestration.engine.files import sync
-from orchestration.engine.keystore import KeyStore
+from orchestration.engine.key_access import Keys
 from orchestration.errors import STORAGE_FULL, Reason, ServiceError, is_storage_full
 from orchestration.settings import Settings
 
@@ -32,12 +32,17 @@ BUSY = Reason(
 class Room:
     """The de-identified working store of one collaboration."""
 
-    def __init__(self, settings: Settings, keys: KeyStore, collaboration: str) -> None:
+    def __init__(self, settings: Settings, keys: Keys, collaboration: str) -> None:
         self.collaboration = collaboration
         self.path = settings.root / "room" / f"{collaboration}.duckdb"
         self._settings = settings
         self._keys = keys
         self._lock = FileLock(self.path.with_suffix(".lock"), timeout=settings.room_wait_seconds)
+
+    @staticmethod
+    def key_names(collaboration: str) -> tuple[str, str]:
+        """The room's key, and the one that takes its place while the room is written anew."""
+        return f"room/{collaboration}", f"room/{collaboration}-next"
 
     @property
     def key(self) -> str:
@@ -130,11 +135,11 @@ class Room:
 
     @property
     def _key_name(self) -> str:
-        return f"room/{self.collaboration}"
+        return self.key_names(self.collaboration)[0]
 
     @property
     def _next_name(self) -> str:
-        return f"room/{self.collaboration}-next"
+        return self.key_names(self.collaboration)[1]
 
     @property
     def _next_path(self) -> Path:

@@ -1,7 +1,8 @@
 """The vault: raw contributions as Parquet, each encrypted under its own key.
 
-Intake writes here, de-identification reads one contribution, nobody else has a reason to come. The key
-travels as a bound parameter only. Quarantined rows rest here too, under the contribution's key.
+Intake is handed a `VaultWriter`, which reads nothing; de-identification a `VaultReader` of one contribution;
+nobody else has a reason to come. The key travels as a bound parameter only. Quarantined rows rest here too,
+under the contribution's key.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from filelock import FileLock, Timeout
 from orchestration.digests import digest_file
 from orchestration.engine.duck import quote_text
 from orchestration.engine.files import partial, replacing
-from orchestration.engine.keystore import KeyStore
+from orchestration.engine.key_access import KeyAccess, Keys
 from orchestration.errors import IntegrityError, Reason, ServiceError
 from orchestration.settings import Settings
 
@@ -35,7 +36,7 @@ BUSY = Reason(
 class Vault:
     """Encrypted Parquet files under `<home>/vault`, one or two per contribution."""
 
-    def __init__(self, settings: Settings, keys: KeyStore) -> None:
+    def __init__(self, settings: Settings, keys: Keys) -> None:
         self.folder = settings.root / "vault"
         self._keys = keys
         self._lock = FileLock(self.folder / ".lock", timeout=settings.room_wait_seconds)
@@ -66,17 +67,14 @@ class Vault:
     def rejects_path(self, contribution: str) -> Path:
         return self.folder / f"{contribution}.rejected.parquet"
 
-    def write(self, connection: duckdb.DuckDBPyConnection, query: str, path: Path, contribution: str) -> int:
-        """Write the rows of `query` encrypted; returns how many. A torn file never gets the final name."""
-        key = self._keys.create(self.key_id(contribution))
-        with replacing(path) as temporary:
-            row = connection.execute(
-                f"COPY ({query}) TO {quote_text(str(temporary))}"
-                " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1,"
-                " ENCRYPTION_CONFIG {footer_key_value: ?})",
-                [key],
-            ).fetchone()
-        return int(row[0]) if row else 0
+    def writer(self, contribution: str) -> VaultWriter:
+        """For intake: puts this contribution here, under a key of its own."""
+        name = self.key_id(contribution)
+        return VaultWriter(self, contribution, KeyAccess(self._keys, make=[name], destroy=[name]))
+
+    def reader(self, contribution: str) -> VaultReader:
+        """For de-identification: reads this contribution."""
+        return VaultReader(self, contribution, KeyAccess(self._keys, read=[self.key_id(contribution)]))
 
     def discard(self, contribution: str) -> None:
         """Remove what an attempt that came to nothing left here, its key included."""
@@ -85,17 +83,53 @@ class Vault:
             partial(path).unlink(missing_ok=True)
         self._keys.destroy(self.key_id(contribution))
 
-    def reader(self, connection: duckdb.DuckDBPyConnection, contribution: str) -> str:
+
+class VaultWriter:
+    """Writes one contribution. Its key is new with the first write, and cannot be had a second time."""
+
+    def __init__(self, vault: Vault, contribution: str, keys: Keys) -> None:
+        self.key_id = vault.key_id(contribution)
+        self.path = vault.path(contribution)
+        self.rejects_path = vault.rejects_path(contribution)
+        self._keys = keys
+        self._key: bytes | None = None
+
+    def write(self, connection: duckdb.DuckDBPyConnection, query: str, *, rejects: bool = False) -> int:
+        """Write the rows of `query` encrypted; returns how many. A torn file never gets the final name.
+
+        The first write starts the contribution afresh: what an attempt that was killed left here is noise.
+        """
+        if self._key is None:
+            self._key = self._keys.renew(self.key_id)
+        with replacing(self.rejects_path if rejects else self.path) as temporary:
+            row = connection.execute(
+                f"COPY ({query}) TO {quote_text(str(temporary))}"
+                " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1,"
+                " ENCRYPTION_CONFIG {footer_key_value: ?})",
+                [self._key],
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+
+class VaultReader:
+    """Reads one contribution."""
+
+    def __init__(self, vault: Vault, contribution: str, keys: Keys) -> None:
+        self.contribution = contribution
+        self.path = vault.path(contribution)
+        self._key_id = vault.key_id(contribution)
+        self._keys = keys
+
+    def relation(self, connection: duckdb.DuckDBPyConnection) -> str:
         """A SQL table expression over the contribution; binds its key as a variable of the connection."""
-        connection.execute("SET VARIABLE vault_key = ?", [self._keys.secret(self.key_id(contribution))])
-        path = quote_text(str(self.path(contribution)))
+        connection.execute("SET VARIABLE vault_key = ?", [self._keys.secret(self._key_id)])
+        path = quote_text(str(self.path))
         return f"read_parquet({path}, encryption_config = {{footer_key_value: getvariable('vault_key')}})"
 
-    def check(self, contribution: str, digest: str) -> None:
+    def check(self, digest: str) -> None:
         """Refuse a file that is not the one the receipt speaks of.
 
         Raises: IntegrityError (`vault.changed`).
         """
-        path = self.path(contribution)
-        if not path.exists() or digest_file(path) != digest:
-            raise IntegrityError(CHANGED, contribution=contribution)
+        if not self.path.exists() or digest_file(self.path) != digest:
+            raise IntegrityError(CHANGED, contribution=self.contribution)

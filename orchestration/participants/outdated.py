@@ -57,9 +57,7 @@ def outdated(state: State) -> Iterator[Effect]:
             yield release.release, payload, _WHY[by]
 
 
-def _found(
-    state: State, changes: _Changes, release: Row[Any]
-) -> tuple[OutdatedBy, tuple[str, ...]] | None:
+def _found(state: State, changes: _Changes, release: Row[Any]) -> tuple[OutdatedBy, tuple[str, ...]] | None:
     """The gravest cause, with the contributions it is about."""
     behind = contributions_behind(state, release)
     of: dict[OutdatedBy, list[str]] = {}
@@ -98,4 +96,3 @@ class _Changes:
         if used is not None and used.contribution != name:
             return _Change("superseded", int(used.seq))
         return None
-

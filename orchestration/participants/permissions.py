@@ -102,7 +102,9 @@ TABLE: tuple[Row, ...] = (
     *_commands(_HERE, "status", "can", "charter status", "terms show", "participant list", "member list"),
     *_commands(_HERE, "key list", "key show", "grant list", "decision list", "decision show"),
     *_commands(_HERE, "dispute list", "dispute show", "exception list", "review list", "review show"),
-    *_commands(_HERE, "dataset list", "withdraw list", "login list", "lineage export", "audit log", "audit verify"),
+    *_commands(
+        _HERE, "dataset list", "withdraw list", "login list", "lineage export", "audit log", "audit verify"
+    ),
     *_commands(_HERE, "report contributor", "report summary", "report decisions", "report shares"),
     *_commands(_HERE, "report council", "report dispute"),
     *_commands(_HERE, "audit replay", "audit proof", "audit tiles", "audit witnesses", "audit view"),

@@ -136,7 +136,6 @@ def terms_of(charter: Charter) -> Withdrawal:
     return charter.withdrawal or Withdrawal()
 
 
-
 def _require(event: Event, fits: bool, what: str) -> None:
     if not fits:
         raise PolicyDeniedError(NOT_DUE, type=event.type, subject=event.subject, what=what)

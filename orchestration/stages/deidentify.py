@@ -57,10 +57,11 @@ def deidentify(
         subjects=given_by(dataset),
     ) as run:
         accepted = receipts.require(house.log, "contribution", contribution, charter_digest=charter.digest)
-        house.vault.check(contribution, accepted.outputs["vault"])
+        raw = house.vault.reader(contribution)
+        raw.check(accepted.outputs["vault"])
         table = quote_name(table_name(contribution))
-        with house.room(charter.collaboration).open(also_read=[house.vault.path(contribution)]) as connection:
-            compiled = compile_deidentification(dataset, house.vault.reader(connection, contribution))
+        with house.room(charter.collaboration).open(also_read=[raw.path]) as connection:
+            compiled = compile_deidentification(dataset, raw.relation(connection))
             bind_keys(
                 connection,
                 collaboration=house.pseudonym_key(charter.collaboration),

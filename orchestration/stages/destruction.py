@@ -88,13 +88,11 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
             _clear_party(house, collaboration, party)
         for request in requests:
             (house.protected / f"{request}.json").unlink(missing_ok=True)
-        house.keys.destroy(f"pseudonym/{collaboration}")
-        house.keys.destroy(f"blinding/{collaboration}")
+        shredded = house.shred_keys(collaboration)
         room.destroy()
         keys = (
             *(house.vault.key_id(each) for each in contributions),
-            f"pseudonym/{collaboration}",
-            f"blinding/{collaboration}",
+            *shredded,
             f"room/{collaboration}",
         )
         destroyed = DataDestroyed(rule="closed", contributions=contributions, key_ids=keys)

@@ -24,6 +24,7 @@ from orchestration.audit.stage_events import ContributionAccepted, ContributionR
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file
 from orchestration.engine.duck import confine, connect
+from orchestration.engine.vault import VaultWriter
 from orchestration.errors import ContributionError, Reason, ReceiptError, is_storage_full
 from orchestration.house import OPERATOR, House
 from orchestration.participants import deliveries, emergencies
@@ -144,15 +145,15 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
             raise ContributionError(DUPLICATE, delivery=done.delivery)
         quarantine.remove(folder)  # an earlier run of this very delivery was killed just before
         return house.log.event(done.seq)
-    vault = house.vault
+    writer = house.vault.writer(contribution)
     with connect(house.settings) as connection:
-        confine(connection, files=[file], folders=[vault.folder, house.settings.root / "tmp"])
+        confine(connection, files=[file], folders=[house.vault.folder, house.settings.root / "tmp"])
         try:
             source = open_source(connection, file, manifest.format)
             intake = compile_intake(dataset, source)
             rows = _checked_count(connection, intake, dataset, manifest)
-            kept = vault.write(connection, intake.kept, vault.path(contribution), contribution)
-            rejected = _quarantine_rows(house, connection, intake, rows - kept, contribution)
+            kept = writer.write(connection, intake.kept)
+            rejected = _quarantine_rows(writer, connection, intake, rows - kept)
         except duckdb.Error as error:
             if is_storage_full(error) or isinstance(error, _FAULTS_OF_THE_HOUSE):
                 raise
@@ -162,7 +163,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     if kept == 0:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(rejected.items()))
         raise ContributionError(NO_VALID_ROWS, rows=rows, reasons=reasons)
-    vault_digest = digest_file(vault.path(contribution))
+    vault_digest = digest_file(writer.path)
     payload = ContributionAccepted(
         receipt=run.receipt(contribution, outputs={"vault": vault_digest}),
         dataset=dataset.id,
@@ -173,7 +174,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         dropped_columns=intake.dropped,
         source_digest=manifest.sha256,
         vault_digest=vault_digest,
-        key_id=vault.key_id(contribution),
+        key_id=writer.key_id,
         signer=manifest.signer,
         purposes=manifest.purposes,
         manifest=envelope,
@@ -233,17 +234,16 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def _quarantine_rows(
-    house: House, connection: duckdb.DuckDBPyConnection, intake: Intake, missing: int, contribution: str
+    writer: VaultWriter, connection: duckdb.DuckDBPyConnection, intake: Intake, missing: int
 ) -> dict[str, int]:
     """Write rows that do not fit, encrypted like the rest, and count them by reason.
 
     Another pass over the file is only paid when rows are missing from those kept.
     """
-    path = house.vault.rejects_path(contribution)
     if missing == 0:
-        path.unlink(missing_ok=True)  # of an earlier attempt, under another charter perhaps
+        writer.rejects_path.unlink(missing_ok=True)  # of an earlier attempt, under another charter perhaps
         return {}
-    house.vault.write(connection, intake.rejected, path, contribution)
+    writer.write(connection, intake.rejected, rejects=True)
     return {str(reason): int(rows) for reason, rows in connection.execute(intake.reasons).fetchall()}
 
 

@@ -60,7 +60,6 @@ CLOSED = Reason(
     "Enter with the login, token or key you have; a login or token can still be taken away.",
 )
 
-_SEALING_KEY = "login"
 _NONCE_BYTES = 12
 _ENDS_SESSIONS = ("enabled", "disabled")
 LONGEST_TOKEN = timedelta(days=90)
@@ -387,4 +386,4 @@ def _is_first_use(house: House, row: Row[Any], right: Login) -> bool:
 
 
 def _sealing(house: House) -> AESGCM:
-    return AESGCM(house.keys.create(_SEALING_KEY))
+    return AESGCM(house.login_key)

@@ -57,9 +57,9 @@ def check_intake(house: TinyHouse, delivery: str) -> None:
         f"{contribution}.parquet",
         f"{contribution}.rejected.parquet",
     ]
-    vault.check(contribution, accepted.vault_digest)
+    vault.reader(contribution).check(accepted.vault_digest)
     with connect(house.house.settings) as connection:
-        relation = vault.reader(connection, contribution)
+        relation = vault.reader(contribution).relation(connection)
         assert connection.execute(f"SELECT count(*) FROM {relation}").fetchall() == [(120,)]
     assert house.payloads("contribution.refused") == []
     assert list(house.landing("panel").iterdir()) == []

@@ -21,6 +21,7 @@ import pytest
 from orchestration.audit.stage_events import ContributionAccepted, ContributionRefused
 from orchestration.audit.verify import verify_log
 from orchestration.engine.duck import connect
+from orchestration.engine.vault import VaultWriter
 from orchestration.errors import ContributionError, GlasshouseError
 from orchestration.participants.enrollment import rotate_key
 from orchestration.signing import SigningKey
@@ -290,7 +291,7 @@ def take(house: TinyHouse, delivery: str) -> Taken:
     payload = logged.event.payload
     assert isinstance(payload, ContributionAccepted)
     with connect(house.house.settings) as connection:
-        relation = house.house.vault.reader(connection, payload.receipt.subject)
+        relation = house.house.vault.reader(payload.receipt.subject).relation(connection)
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         assert [row[0] for row in described] == ["household_id", "age", "income"], "only what is permitted"
         rows = connection.execute(f"SELECT household_id FROM {relation} ORDER BY 1").fetchall()
@@ -465,11 +466,11 @@ def test_a_parquet_with_a_column_twice_is_refused(house: TinyHouse, tmp_path: Pa
 def test_a_fault_of_the_house_refuses_nobody(house: TinyHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     name = house.deliver("people")
 
-    def no_memory(*_: object) -> int:
+    def no_memory(*_: object, **__: object) -> int:
         raise duckdb.OutOfMemoryException(f"could not allocate for {CANARY}")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(house.house.vault), "write", no_memory)
+        patch.setattr(VaultWriter, "write", no_memory)
         with pytest.raises(duckdb.OutOfMemoryException):
             house.accept("people", name)
     (failed,) = house.payloads("stage.failed")

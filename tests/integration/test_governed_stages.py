@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import duckdb
+import pyrage
 import pytest
 
 from orchestration.audit import checkpoint
@@ -411,14 +412,24 @@ def test_leaving_destroys_what_the_party_gave_and_nothing_that_proves_it(tmp_pat
     tiny.house.log.close()
 
 
+def test_packages_are_sealed_to_the_room(tiny: TinyHouse) -> None:
+    recipient = tiny.house.package_recipient("tiny")
+    sealed = pyrage.encrypt(b"a package", [recipient])
+    assert pyrage.decrypt(sealed, [tiny.house.package_identity("tiny")]) == b"a package"
+    again = TinyHouse(type(tiny.house).open(tiny.house.settings), tiny.charter, tiny.keys)
+    assert str(again.house.package_recipient("tiny")) == str(recipient)
+    again.house.log.close()
+
+
 def test_closing_shreds_every_key_and_ends_everything(tiny: TinyHouse) -> None:
     keys = {f"vault/{path.stem}" for path in (tiny.root / "keys" / "vault").glob("*.key")}
     assert len(keys) == 3
     decide(tiny, "closing", "tiny", "panel.steward")
     (closed,) = tiny.payloads("charter.closed")
-    assert set(closed.destroyed) == keys | {"room/tiny", "pseudonym/tiny", "blinding/tiny"}  # type: ignore[attr-defined]
+    own = {f"{kind}/tiny" for kind in ("room", "pseudonym", "blinding", "package")}
+    assert set(closed.destroyed) == keys | own  # type: ignore[attr-defined]
     left = {path.relative_to(tiny.root / "keys").as_posix() for path in (tiny.root / "keys").rglob("*.key")}
-    assert not left & {f"{name}.key" for name in (*keys, "room/tiny", "pseudonym/tiny", "blinding/tiny")}
+    assert not left & {f"{name}.key" for name in (*keys, *own)}
     assert not list(tiny.house.vault.folder.glob("*.parquet"))
     assert not tiny.house.room("tiny").path.exists()
     with refused("collaboration.closed"):

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from orchestration.charter import ENTITIES, Dataset, load_charter
+from orchestration.charter import Dataset, load_charter
 from orchestration.charter.loader import STARTER
 from orchestration.charter.schema import SCHEMA_NAME, charter_schema, schema_text
 from orchestration.settings import PROJECT_ROOT

@@ -41,15 +41,15 @@ def test_a_contribution_is_encrypted_under_its_own_key(settings: Settings, keys:
     vault.folder.mkdir(parents=True)
     with connect(settings) as connection:
         query = f"SELECT '{CANARY}' AS mail FROM range(3)"
-        assert vault.write(connection, query, vault.path("a-1"), "a-1") == 3
+        assert vault.writer("a-1").write(connection, query) == 3
         assert (
-            connection.execute(f"SELECT * FROM {vault.reader(connection, 'a-1')}").fetchall()
+            connection.execute(f"SELECT * FROM {vault.reader('a-1').relation(connection)}").fetchall()
             == [(CANARY,)] * 3
         )
         keys.create(vault.key_id("b-1"))
         os.replace(vault.path("a-1"), vault.path("b-1"))
         with pytest.raises(duckdb.Error):
-            connection.execute(f"SELECT * FROM {vault.reader(connection, 'b-1')}").fetchall()
+            connection.execute(f"SELECT * FROM {vault.reader('b-1').relation(connection)}").fetchall()
     assert CANARY.encode() not in everything(settings.root)
 
 
@@ -57,16 +57,16 @@ def test_a_changed_or_missing_contribution_is_found(settings: Settings, keys: Ke
     vault = Vault(settings, keys)
     vault.folder.mkdir(parents=True)
     with connect(settings) as connection:
-        vault.write(connection, "SELECT 1 AS a", vault.path("a-1"), "a-1")
+        vault.writer("a-1").write(connection, "SELECT 1 AS a")
     path = vault.path("a-1")
     digest = digest_file(path)
-    vault.check("a-1", digest)
+    vault.reader("a-1").check(digest)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     for _ in range(2):
         with pytest.raises(IntegrityError) as caught:
-            vault.check("a-1", digest)
+            vault.reader("a-1").check(digest)
         assert caught.value.code == "vault.changed"
         path.unlink(missing_ok=True)
 
@@ -74,8 +74,9 @@ def test_a_changed_or_missing_contribution_is_found(settings: Settings, keys: Ke
 def test_a_discarded_attempt_leaves_nothing(settings: Settings, keys: KeyStore) -> None:
     vault = Vault(settings, keys)
     with vault.reserved(), connect(settings) as connection:
-        vault.write(connection, "SELECT 1 AS a", vault.path("a-1"), "a-1")
-        vault.write(connection, "SELECT 1 AS a", vault.rejects_path("a-1"), "a-1")
+        writer = vault.writer("a-1")
+        writer.write(connection, "SELECT 1 AS a")
+        writer.write(connection, "SELECT 1 AS a", rejects=True)
         (vault.folder / ".a-1.parquet.partial").write_bytes(b"torn")
         vault.discard("a-1")
     assert [path.name for path in vault.folder.iterdir()] == [".lock"]

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from orchestration.audit import governance_events as g
 from orchestration.audit import stage_events as s
+from orchestration.audit import withdrawal_events as w
 from orchestration.audit.events import Event
 from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.vocabulary import Payload
@@ -48,6 +49,7 @@ FOR_EVERYBODY: tuple[type[Payload], ...] = (
     g.ReviewOpened,
     g.ReviewAttested,
     g.ReviewClosed,
+    w.PseudonymsRotated,
 )
 
 
@@ -156,7 +158,9 @@ class Concerns:
         return self.keep(self._releases, payload.release, ours)
 
     def release_used(self, event: Event) -> bool:
-        payload = cast("s.OutputAccessed | s.AccessDenied | g.OutputRecalled", event.payload)
+        payload = cast(
+            "s.OutputAccessed | s.AccessDenied | g.OutputRecalled | w.OutputOutdated", event.payload
+        )
         return payload.release in self._releases
 
     # --- decisions and disputes
@@ -191,6 +195,13 @@ class Concerns:
     def dataset_attested(self, event: Event) -> bool:
         return self.owns([cast("g.DatasetAttested", event.payload).dataset])
 
+    def data_withdrawn(self, event: Event) -> bool:
+        payload = cast(
+            "w.ContributionWithdrawn | w.PeopleWithdrawn | w.ContributionTrimmed | w.WithdrawalApplied",
+            event.payload,
+        )
+        return self.owns([payload.dataset])
+
     def own_member(self, event: Event) -> bool:
         return self.is_ours(event.subject)
 
@@ -217,6 +228,11 @@ RULES: dict[type[Payload], Callable[[Concerns, Event], bool]] = {
     s.OutputAccessed: Concerns.release_used,
     s.AccessDenied: Concerns.release_used,
     g.OutputRecalled: Concerns.release_used,
+    w.OutputOutdated: Concerns.release_used,
+    w.ContributionWithdrawn: Concerns.data_withdrawn,
+    w.PeopleWithdrawn: Concerns.data_withdrawn,
+    w.ContributionTrimmed: Concerns.data_withdrawn,
+    w.WithdrawalApplied: Concerns.data_withdrawn,
     g.DecisionOpened: Concerns.decision_opened,
     g.VoteCast: Concerns.decision_handled,
     g.DecisionEscalated: Concerns.decision_handled,

@@ -29,6 +29,7 @@ from orchestration.cli import (
     parties,
     report,
     terms,
+    withdraw,
 )
 from orchestration.cli.can import can
 from orchestration.cli.console import refuse
@@ -60,6 +61,7 @@ app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
 app.command("request", rich_help_panel=_WORK)(insight.request)
 app.command("run", rich_help_panel=_WORK)(contribution.run)
 app.command("open", rich_help_panel=_WORK)(insight.open_release)
+app.add_typer(withdraw.app, name="withdraw", rich_help_panel=_WORK)
 
 _AGREEING = "Agreeing: who takes part, with which keys and roles"
 charter.app.command("propose")(agreement.propose)

@@ -132,6 +132,7 @@ def open_release(
     document: JsonValue = {
         "release": opened.release.id,
         "detail": opened.detail,
+        "outdated": opened.release.outdated,
         "finding": opened.finding.to_json(),
         "table": opened.table.to_json() if opened.table else None,
         "passport": json.loads(opened.passport.model_dump_json()),

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orchestration.cli.console import harmless
 from orchestration.cli.console import table as plain_table
+from orchestration.cli.told import OUTDATED
 from orchestration.output.cells import TOTAL, Measure
 from orchestration.output.protect import ProtectedRow, ProtectedTable
 from orchestration.stages.access import OpenedInsight
@@ -23,6 +24,8 @@ _WIDEST_GRID = 8  # columns that still fit 80 characters
 def render_insight(opened: OpenedInsight, unit: str) -> RenderableType:
     """Everything a receiver may see, most important first."""
     parts: list[RenderableType] = [Text(harmless(opened.finding.headline), style="bold"), Text("")]
+    if opened.release.outdated is not None:
+        parts += [Text(f"Stale: {OUTDATED[opened.release.outdated]}", style="bold yellow"), Text("")]
     if opened.table is not None:
         parts += [_figures(opened.table), Text(""), *_plot(opened.table)]
         parts += [Text(f"· {sentence}", style="dim") for sentence in opened.table.why(unit)]

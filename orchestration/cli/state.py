@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from sqlalchemy import select
 
 from orchestration.audit import tables
+from orchestration.audit.withdrawal_events import OutdatedBy
 from orchestration.charter.model import Charter
 from orchestration.cli.waiting import Waiting, waiting_members
 from orchestration.house import House
@@ -46,6 +47,8 @@ class ReleaseState:
     template: str
     until: str
     receivers: tuple[str, ...]
+    recalled: bool
+    outdated: OutdatedBy | None
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,14 @@ def _releases(house: House, charter: Charter) -> tuple[ReleaseState, ...]:
     query = select(tables.releases).where(table.collaboration == charter.collaboration).order_by(table.seq)
     with house.log.read() as connection:
         return tuple(
-            ReleaseState(row.release, row.template, row.expires_at[:10], tuple(json.loads(row.receivers)))
+            ReleaseState(
+                row.release,
+                row.template,
+                row.expires_at[:10],
+                tuple(json.loads(row.receivers)),
+                row.recalled,
+                row.outdated,
+            )
             for row in connection.execute(query)
         )
 

@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orchestration.cli.console import table
-from orchestration.cli.state import State
+from orchestration.cli.state import ReleaseState, State
+from orchestration.cli.told import OUTDATED
 
 
 def render_state(state: State) -> RenderableType:
@@ -39,8 +40,14 @@ def render_state(state: State) -> RenderableType:
         columns = ["Request", "Template", "By", "State"]
         parts += [Text(""), table(columns, rows, title="Requests")]
     if state.releases:
-        rows = [[r.release, r.template, r.until, ", ".join(r.receivers)] for r in state.releases]
+        rows = [[r.release, r.template, _until(r), ", ".join(r.receivers)] for r in state.releases]
         parts += [Text(""), table(["Release", "Template", "Until", "Receivers"], rows, title="Shelf")]
+        told = [f"{r.release}: {OUTDATED[r.outdated]}" for r in state.releases if r.outdated]
+        parts += [Text(each, style="yellow") for each in told]
     waiting = [[w.who, w.what] for w in state.waiting] or [["nobody", "Nothing waits."]]
     parts += [Text(""), table(["Who", "What"], waiting, title="Waiting for")]
     return Group(*parts)
+
+
+def _until(release: ReleaseState) -> str:
+    return "recalled" if release.recalled else release.until

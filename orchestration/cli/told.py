@@ -10,18 +10,25 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from orchestration.audit import governance_events as g
+from orchestration.audit import withdrawal_events as w
 from orchestration.audit.events import Event
 from orchestration.audit.stage_events import RequestDecided
 from orchestration.audit.vocabulary import timestamp
 from orchestration.participants.permissions import ACTIONS
 
 _DOES = {action.event.type: action.says for action in ACTIONS.values() if action.event is not None}
+OUTDATED: dict[w.OutdatedBy, str] = {
+    "people_withdrawn": "people were taken out of data it rests on.",
+    "contribution_withdrawn": "data it rests on was taken back.",
+    "superseded": "data it rests on was replaced by a newer delivery.",
+}
 _VOTES = {"approve": "approves", "reject": "rejects", "abstain": "abstains from"}
 
 
 def told(event: Event) -> str:
     """One sentence; an event that needs no words of its own is named by type and subject."""
-    return _agreement(event) or _people(event) or _decisions(event) or f"{event.type} about {event.subject}."
+    found = _agreement(event) or _people(event) or _decisions(event) or _withdrawals(event)
+    return found or f"{event.type} about {event.subject}."
 
 
 def _agreement(event: Event) -> str:
@@ -116,6 +123,24 @@ def _decisions(event: Event) -> str:
             return f"{event.actor} says of {said.grant}: {'keep' if said.keep else 'revoke'}."
         case g.ReviewClosed() as said:
             return f"Review {event.subject} is closed; {_count(len(said.lapsed), 'grant')} ended."
+    return ""
+
+
+def _withdrawals(event: Event) -> str:
+    match event.payload:
+        case w.ContributionWithdrawn() as said:
+            return f"{event.actor} takes back {said.contribution}: it is used no more, and destroyed."
+        case w.PeopleWithdrawn() as said:
+            return f"{event.actor} takes people out of {said.dataset} ({event.subject})."
+        case w.ContributionTrimmed() as said:
+            return f"{said.contribution} was written anew without people who were taken out."
+        case w.WithdrawalApplied():
+            return f"Nobody of {event.subject} is left in what the house keeps."
+        case w.OutputOutdated() as said:
+            what = "recalled" if said.effect == "recalled" else "stale"
+            return f"Release {said.release} is {what}: {OUTDATED[said.by]}"
+        case w.PseudonymsRotated():
+            return f"The pseudonyms of {event.subject} are made anew under another key."
     return ""
 
 

@@ -88,6 +88,7 @@ def _of_charter(charter: Charter, manifest: Path, settings: Settings) -> dg.Defi
         jobs=[*intake_jobs.values(), refresh_job, *request_jobs.values()],
         sensors=[
             sensors.landing_sensor(charter, intake_jobs),
+            sensors.withdrawal_sensor(charter),
             sensors.refresh_sensor(charter, refresh_job),
             sensors.request_sensor(charter, request_jobs),
         ],

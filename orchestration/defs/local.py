@@ -26,7 +26,7 @@ from orchestration.defs.names import (
 from orchestration.defs.resources import REQUEST_TAG, WORK_TAG
 from orchestration.defs.sensors import run_tags
 from orchestration.house import House
-from orchestration.stages import governance, landing, refresh, request
+from orchestration.stages import governance, landing, refresh, request, withdrawal
 from orchestration.stages.recorder import Caller
 from orchestration.stages.standing import require_standing
 
@@ -69,6 +69,7 @@ class LocalRuns:
 
         Raises: PolicyDeniedError while the collaboration does not run.
         """
+        withdrawal.apply_due(self._house, charter.collaboration)
         governance.settle(self._house, charter.collaboration)
         require_standing(self._house, charter)
         for waiting in landing.sort(self._house, charter, self._caller):

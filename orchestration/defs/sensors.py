@@ -32,7 +32,7 @@ from orchestration.digests import digest_json
 from orchestration.errors import PolicyDeniedError
 from orchestration.house import OPERATOR, House
 from orchestration.settings import load_settings
-from orchestration.stages import landing, refresh, request
+from orchestration.stages import governance, landing, refresh, request, withdrawal
 from orchestration.stages.recorder import Caller
 from orchestration.stages.standing import require_standing
 
@@ -110,6 +110,26 @@ def refresh_sensor(charter: Charter, job: dg.UnresolvedAssetJobDefinition) -> dg
         )
 
     return on_gates
+
+
+def withdrawal_sensor(charter: Charter) -> dg.SensorDefinition:
+    """Takes out the people whose withdrawal is due; landing and refresh then see to the rest."""
+
+    @dg.sensor(
+        name=f"{charter.collaboration}__withdrawals",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="People who are taken out of what was contributed, once enough of them leave together.",
+    )
+    def on_withdrawals(_: dg.SensorEvaluationContext) -> dg.SkipReason:
+        with public_errors(), House.opened(load_settings()) as house:
+            logged = withdrawal.apply_due(house, charter.collaboration)
+            logged += governance.settle(house, charter.collaboration) if logged else []
+        return dg.SkipReason(
+            f"{len(logged)} events recorded." if logged else "Nobody is to be taken out now."
+        )
+
+    return on_withdrawals
 
 
 def request_sensor(charter: Charter, jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:

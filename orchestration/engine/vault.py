@@ -7,6 +7,7 @@ under the contribution's key.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from orchestration.digests import digest_file
 from orchestration.engine.duck import quote_text
-from orchestration.engine.files import partial, replacing
+from orchestration.engine.files import partial, replacing, sync
 from orchestration.engine.key_access import KeyAccess, Keys
 from orchestration.errors import IntegrityError, Reason, ServiceError
 from orchestration.settings import Settings
@@ -78,10 +79,39 @@ class Vault:
 
     def discard(self, contribution: str) -> None:
         """Remove what an attempt that came to nothing left here, its key included."""
-        for path in (self.path(contribution), self.rejects_path(contribution)):
-            path.unlink(missing_ok=True)
-            partial(path).unlink(missing_ok=True)
-        self._keys.destroy(self.key_id(contribution))
+        for name in (contribution, self.next_name(contribution)):
+            for path in (self.path(name), self.rejects_path(name)):
+                path.unlink(missing_ok=True)
+                partial(path).unlink(missing_ok=True)
+            self._keys.destroy(self.key_id(name))
+
+    @staticmethod
+    def next_name(contribution: str) -> str:
+        """What a contribution is called here while it is written anew, under another key."""
+        return f"{contribution}-next"
+
+    def settle(self, contribution: str, digest: str) -> None:
+        """Complete or undo a rewriting, whichever the log says: `digest` is of the file it speaks of.
+
+        Safe to repeat, wherever an earlier call was killed. The old key goes first, so from there on there is
+        only forward.
+        """
+        name = self.next_name(contribution)
+        new, new_key, key = self.path(name), self.key_id(name), self.key_id(contribution)
+        if new.exists() and digest_file(new) != digest:
+            new.unlink()
+        elif new.exists():
+            self._keys.destroy(key)
+            self._keys.create(key, self._keys.secret(new_key))
+            self.rejects_path(contribution).unlink(missing_ok=True)
+            os.replace(new, self.path(contribution))
+            sync(self.folder)
+        self._keys.destroy(new_key)
+
+    def unsettled(self) -> list[str]:
+        """Contributions whose rewriting a killed process left unfinished."""
+        ending = f"{self.next_name('')}.parquet"
+        return sorted(path.name.removesuffix(ending) for path in self.folder.glob(f"*{ending}"))
 
 
 class VaultWriter:

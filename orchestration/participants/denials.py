@@ -161,7 +161,7 @@ NOT_A_RECEIVER = Reason(
 )
 RECALLED = Reason(
     "policy.recalled",
-    "{subject} was recalled by a decision.",
+    "{subject} was recalled: by a decision, or because data it rests on was taken back.",
     "It stays closed; ask the question again.",
 )
 REVOKED = Reason(

@@ -20,7 +20,7 @@ from orchestration.participants.state import State
 NOT_TO_DESTROY = Reason(
     "destruction.not_due",
     "Nothing that was signed or decided calls for destroying this data.",
-    "Data goes when its owner takes it back, leaves or is removed, by a decision, or when the collaboration closes.",
+    "Data goes when its owner takes it back, leaves or is removed, by a decision, or when all is closed.",
 )
 
 

@@ -69,10 +69,10 @@ def behind(state: State, charter: Charter, receipt: StageReceipt, request: Reque
     entities = template.entities(request.parameters)
     found, held = [], set()
     for gate in gates:
-        given = _given(state, gate.subject)
-        entity = charter.dataset(given.dataset).entity
+        contributed = given(state, gate.subject)
+        entity = charter.dataset(contributed.dataset).entity
         if entity in entities:
-            found.append(given)
+            found.append(contributed)
             held.add(entity)
     for entity in entities:
         if entity not in held:
@@ -87,8 +87,8 @@ def contributions_behind(state: State, release: Row[Any]) -> list[Row[Any]]:
     """
     request = state.request(release.request)
     read = set(json.loads(request.datasets or "[]")) if request is not None else set()
-    given = state.rows(t.receipts, stage="insight", subject=release.request)
-    rows = [row for row in given if row.seq == release.seq]
+    answers = state.rows(t.receipts, stage="insight", subject=release.request)
+    rows = [row for row in answers if row.seq == release.seq]
     while rows and rows[0].stage != "room":
         rows = _rows(state, json.loads(rows[0].inputs or "[]"))
     gates = [row for room in rows for row in _rows(state, json.loads(room.inputs or "[]"))]
@@ -96,7 +96,8 @@ def contributions_behind(state: State, release: Row[Any]) -> list[Row[Any]]:
     return [row for row in found if row.dataset in read]
 
 
-def _given(state: State, contribution: str) -> Given:
+def given(state: State, contribution: str) -> Given:
+    """What the log's tables say of a contribution. Raises: ReceiptError (`receipt.missing`): it is gone."""
     rows = state.rows(t.contributions, contribution=contribution, status="accepted")
     if not rows:
         raise ReceiptError(MISSING, stage="contribution", subject=contribution)

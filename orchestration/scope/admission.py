@@ -1,13 +1,15 @@
 """Which de-identified tables the room admits, as one view per entity for the transforms to read.
 
 Every entity has a view with all its attributes, so the transforms are fixed SQL for every collaboration: an
-attribute nobody contributes is NULL, an entity nobody contributes is empty.
+attribute nobody contributes is NULL, an entity nobody contributes is empty. Where people decide about the use
+of their rows, the view holds only rows of those who said yes, or not no.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from orchestration.charter.entities import ENTITIES
 from orchestration.engine.duck import quote_name
@@ -21,6 +23,16 @@ class AdmittedTable:
     contribution: str
     table: str
     attributes: frozenset[str]
+    consent: Consent | None = None
+
+
+@dataclass(frozen=True)
+class Consent:
+    """The room's table of decisions that rows depend on; `mode` as the charter says."""
+
+    table: str
+    dated: bool
+    mode: Literal["opt_in", "opt_out"]
 
 
 def compile_views(tables: Mapping[str, Sequence[AdmittedTable]]) -> list[str]:
@@ -43,5 +55,21 @@ def _select(entity: str, tables: Sequence[AdmittedTable]) -> str:
             quote_name(name) if name in table.attributes else f"NULL::{kind} AS {quote_name(name)}"
             for name, kind in attributes.items()
         )
-        selects.append(f"SELECT {columns} FROM room.deidentified.{quote_name(table.table)}")
+        rows = f"room.deidentified.{quote_name(table.table)}"
+        selects.append(f"SELECT {columns} FROM {rows}{_consenting(table.consent)}")
     return " UNION ALL ".join(selects)
+
+
+def _consenting(consent: Consent | None) -> str:
+    """Each unit's decisions of its newest day count; where those disagree, it is a no."""
+    if consent is None:
+        return ""
+    decisions = f"room.deidentified.{quote_name(consent.table)}"
+    newest = "WHERE decided_on IS NOT DISTINCT FROM newest" if consent.dated else ""
+    dated = ", max(decided_on) OVER (PARTITION BY unit) AS newest" if consent.dated else ""
+    agreed = (
+        f"SELECT unit, bool_and(coalesce(granted, false)) AS agreed"
+        f" FROM (SELECT *{dated} FROM {decisions}) {newest} GROUP BY unit"
+    )
+    wanted, kind = ("agreed", "SEMI JOIN") if consent.mode == "opt_in" else ("NOT agreed", "ANTI JOIN")
+    return f" {kind} (SELECT unit FROM ({agreed}) WHERE {wanted}) AS decided USING (unit)"

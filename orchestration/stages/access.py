@@ -21,6 +21,7 @@ from orchestration.audit.events import Event
 from orchestration.audit.passport import FILENAME, Passport, verify_passport
 from orchestration.audit.stage_events import AccessDenied, OutputAccessed
 from orchestration.audit.statement import sign
+from orchestration.audit.withdrawal_events import OutdatedBy
 from orchestration.audit.witnessed import newest_witnessed
 from orchestration.charter.model import Charter
 from orchestration.errors import ConfigError, GlasshouseError, IntegrityError, PolicyDeniedError, Reason
@@ -69,12 +70,13 @@ _WITNESSED = ("formal_audit", "private_computation")
 
 @dataclass(frozen=True)
 class Release:
-    """What the log says of a release."""
+    """What the log says of a release. `outdated`: why it no longer rests on what the house holds."""
 
     id: str
     request: str
     receivers: tuple[str, ...]
     expires_at: datetime
+    outdated: OutdatedBy | None
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,11 @@ def _release(house: House, release_id: str) -> tuple[str, Release, int]:
     if row is None:
         raise ConfigError(NO_SUCH_RELEASE, release=ascii(release_id[:80]))
     release = Release(
-        row.release, row.request, tuple(json.loads(row.receivers)), datetime.fromisoformat(row.expires_at)
+        row.release,
+        row.request,
+        tuple(json.loads(row.receivers)),
+        datetime.fromisoformat(row.expires_at),
+        row.outdated,
     )
     return row.collaboration, release, row.seq
 

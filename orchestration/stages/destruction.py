@@ -34,7 +34,7 @@ class Due:
     """
 
     subject: str
-    rule: Literal["left", "removed", "remedy"]
+    rule: Literal["left", "removed", "remedy", "withdrawn"]
     why: str
     contributions: tuple[str, ...]
     party: str | None = None
@@ -109,6 +109,13 @@ def _due(house: House, collaboration: str) -> list[Due]:
         kept = state.rows(t.contributions, status="accepted")
         gone = [row for row in state.rows(g.participants) if row.status in ("left", "removed")]
         due = [each for row in gone if (each := _of_party(house, state, row, kept)) is not None]
+        theirs = {contribution for each in due for contribution in each.contributions}
+        back = {row.contribution for row in state.rows(t.withdrawals, status="waiting")} - theirs
+        due += [
+            Due(row.participant, "withdrawn", f"{row.participant} took it back.", (row.contribution,))
+            for row in kept
+            if row.contribution in back
+        ]
         for dispute in state.rows(g.disputes, status="upheld", remedy="delete"):
             taken = {contribution for each in due for contribution in each.contributions}
             due += _of_dispute(dispute, [row for row in kept if row.contribution not in taken])
@@ -169,6 +176,8 @@ def _clear_party(house: House, collaboration: str, participant: str) -> None:
         for row in state.rows(t.contributions, participant=participant, status="refused"):
             shutil.rmtree(house.quarantine / row.contribution, ignore_errors=True)
         charters = [state.charter_version(row.digest) for row in state.rows(g.charters)]
+        for row in state.rows(t.withdrawals, participant=participant):
+            house.vault.discard(row.withdrawal)
     datasets = {
         dataset.id
         for charter in charters

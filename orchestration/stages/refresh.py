@@ -28,7 +28,7 @@ from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import IntegrityError, Reason, ReceiptError
 from orchestration.house import House
 from orchestration.participants.handovers import table_name
-from orchestration.scope.admission import AdmittedTable, compile_views
+from orchestration.scope.admission import AdmittedTable, Consent, compile_views
 from orchestration.stages.deidentify import deidentified_dataset
 from orchestration.stages.gate import TABLE_CHANGED
 from orchestration.stages.models import traced_models
@@ -66,7 +66,13 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
         for dataset, receipt in passed:
             attributes = {f.attribute for f in dataset.fields if f.attribute and f.technique.kind != "drop"}
             admitted[dataset.entity].append(
-                AdmittedTable(dataset.id, receipt.subject, table_name(receipt.subject), frozenset(attributes))
+                AdmittedTable(
+                    dataset.id,
+                    receipt.subject,
+                    table_name(receipt.subject),
+                    frozenset(attributes),
+                    _consent(charter, dataset, passed),
+                )
             )
             run.reads.append(deidentified_dataset(charter, dataset))
         run.concern([dataset.participant for dataset, _ in passed])
@@ -142,7 +148,23 @@ def _passed(house: House, charter: Charter, *, also_stopped: bool = False) -> li
             receipt = receipts.require(house.log, "gate", newest[dataset.id])
             if receipt.charter_digest == charter.digest:
                 found.append((dataset, receipt))
-    return found
+    # Without the decisions nobody knows whose rows may be used: then none are.
+    decided = {dataset.id for dataset, _ in found}
+    return [
+        (dataset, receipt)
+        for dataset, receipt in found
+        if dataset.consent is None or dataset.consent.dataset in decided
+    ]
+
+
+def _consent(charter: Charter, dataset: Dataset, passed: list[tuple[Dataset, Receipt]]) -> Consent | None:
+    """The decisions that rows of this dataset depend on."""
+    if dataset.consent is None:
+        return None
+    decisions = charter.dataset(dataset.consent.dataset)
+    (receipt,) = (each for other, each in passed if other.id == decisions.id)
+    dated = any(field.attribute == "decided_on" for field in decisions.fields)
+    return Consent(table_name(receipt.subject), dated, dataset.consent.mode)
 
 
 def _in_flight(house: House, charter: Charter) -> set[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from orchestration.audit import receipts
 from orchestration.audit.receipts import Receipt
-from orchestration.audit.stage_events import ContributionAccepted, RoomRefreshed
+from orchestration.audit.stage_events import RoomRefreshed
 from orchestration.computation.request import Request
 from orchestration.computation.template import Template
 from orchestration.errors import ReceiptError
 from orchestration.house import House
+from orchestration.participants import provenance
 from orchestration.participants.provenance import NOT_IN_ROOM, Given
 from orchestration.stages.recorder import Recording
 
@@ -29,10 +30,9 @@ def sources(house: House, room: Receipt, template: Template, request: Request) -
         if not held.get(entity):
             raise ReceiptError(NOT_IN_ROOM, template=template.id, entity=entity)
         for contribution in held[entity]:
-            accepted = receipts.require(house.log, "contribution", contribution)
-            payload = house.log.event(accepted.seq).event.payload
-            assert isinstance(payload, ContributionAccepted)  # noqa: S101  its receipt says so
-            found.append(Given(contribution, payload.dataset, payload.participant, payload.purposes))
+            receipts.require(house.log, "contribution", contribution)
+            with house.state(room.subject) as state:
+                found.append(provenance.given(state, contribution))
     return found
 
 

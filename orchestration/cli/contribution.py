@@ -34,7 +34,7 @@ NO_FILE = Reason(
 
 
 def contribute(
-    file: Annotated[Path, typer.Argument(help="CSV (UTF-8) or Parquet file.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV or NDJSON (UTF-8), or Parquet file.")],
     *,
     dataset: Annotated[str, typer.Option(help="Dataset of the charter.")],
     provenance: Annotated[str, typer.Option(help="Where the rows come from; kept in the log, for all.")],

@@ -36,7 +36,7 @@ from orchestration.scope.manifest import (
     claimed_manifest,
     read_envelope,
 )
-from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source
+from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source, require_volume
 from orchestration.stages import quarantine
 from orchestration.stages.recorder import Caller, Recording, recording
 
@@ -151,6 +151,9 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
             source = open_source(connection, file, manifest.format)
             intake = compile_intake(dataset, source)
             rows = _checked_count(connection, intake, dataset, manifest)
+            if manifest.format == "parquet":
+                names = [field.name for field in dataset.fields]
+                require_volume(connection, source, names, limit=dataset.max_bytes, dataset=dataset.id)
             kept = vault.write(connection, intake.kept, vault.path(contribution), contribution)
             rejected = _quarantine_rows(house, connection, intake, rows - kept, contribution)
         except duckdb.Error as error:

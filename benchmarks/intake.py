@@ -43,8 +43,9 @@ _TYPED = """
            CAST(week AS BIGINT) AS week, CAST(transaction_timestamp AS TIMESTAMP) AS transaction_timestamp
     FROM read_parquet({file})
 """
-_HMAC = """sha256(getvariable('outer_pad') || unhex(sha256(
-               getvariable('inner_pad') || encode('{domain}') || '\\x00'::BLOB || encode(id))))"""
+_LAYER = """sha256(getvariable('outer_pad') || unhex(sha256(
+               getvariable('inner_pad') || encode('{{domain}}') || '\\x00'::BLOB || encode({text}))))"""
+_HMAC = _LAYER.format(text=_LAYER.format(text="id"))
 _HASHED = """
     WITH units AS MATERIALIZED (
         SELECT id, {unit} AS pseudonym FROM (SELECT DISTINCT household_id AS id FROM {{source}})),
@@ -143,6 +144,7 @@ def _house(file: Path, *, through_dagster: bool) -> None:
     dataset = charter.dataset(_DATASET)
     house.keys.destroy(f"pseudonym/{_COLLABORATION}")
     house.keys.create(f"pseudonym/{_COLLABORATION}", _KEY)
+    house.keys.create(f"blinding/{_COLLABORATION}", _KEY)
     keys = {member.id: SigningKey.generate() for member in charter.members}
     founding.found(house, charter, keys)
     steward = f"{dataset.participant}.steward"

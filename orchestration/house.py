@@ -104,6 +104,7 @@ class House:
         """Get ready for a charter that has become the active one; safe to repeat."""
         collaboration = charter.collaboration
         self.keys.create(f"pseudonym/{collaboration}")
+        self.keys.create(f"blinding/{collaboration}")
         self.keys.create(f"room/{collaboration}")
         self.keys.create(_package_key(collaboration), _new_identity())
         for participant in charter.participants:
@@ -145,6 +146,7 @@ class House:
         return Room(self.settings, self.keys, collaboration)
 
     def pseudonym_key(self, collaboration: str) -> bytes:
+        """The collaboration's key: its stewards have it too, to prepare data at their own desks."""
         return self.keys.secret(f"pseudonym/{collaboration}")
 
     def package_identity(self, collaboration: str) -> pyrage.x25519.Identity:
@@ -154,6 +156,10 @@ class House:
     def package_recipient(self, collaboration: str) -> pyrage.x25519.Recipient:
         """Whom a contributor's desk seals its packages to (age, X25519): the room's public key."""
         return self.package_identity(collaboration).to_public()
+
+    def blinding_key(self, collaboration: str) -> bytes:
+        """The key of the second layer of pseudonyms; it never leaves the house."""
+        return self.keys.secret(f"blinding/{collaboration}")
 
     def landing(self, collaboration: str, participant: str) -> Path:
         """Where a participant's deliveries arrive."""

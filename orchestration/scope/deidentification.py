@@ -1,23 +1,22 @@
 """Each field's technique from the charter, compiled to one SQL statement that runs in the engine.
 
-Pseudonyms are HMAC-SHA256 (RFC 2104) under the collaboration's key, over `domain NUL normalized value`, so
-that equal identifiers of different kinds never meet. The key enters as two bound variables (the inner and
-outer pads), never as text; each distinct spelling is hashed once. Must not be here: where the rows come
-from, or who may read them.
+Three statements, because data comes two ways. A contributor's own desk prepares (`compile_preparation`): all
+techniques, and pseudonyms under the collaboration's key. The room blinds what was prepared
+(`compile_blinding`): the same pseudonyms once more under a key that never leaves the house. Raw data takes
+both steps at once (`compile_deidentification`), to the same result. Must not be here: where the rows come
+from, who may read them, how a pseudonym is made (`pseudonymization`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import duckdb
 
 from orchestration.charter.entities import ENTITIES
 from orchestration.charter.fields import Band, Clamp, Drop, Field, Generalize, Pseudonymize
 from orchestration.charter.model import Dataset
 from orchestration.engine.duck import quote_name, quote_text
-
-_BLOCK = 64  # bytes of a SHA-256 block, RFC 2104's B
+from orchestration.scope.pseudonymization import Layer, Lookup
 
 
 @dataclass(frozen=True)
@@ -29,49 +28,79 @@ class Deidentification:
     techniques: dict[str, str]
 
 
-def bind_key(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
-    """Make the pseudonym key usable by compiled statements on this connection."""
-    padded = key.ljust(_BLOCK, b"\0")
-    connection.execute("SET VARIABLE hmac_inner = ?", [bytes(b ^ 0x36 for b in padded)])
-    connection.execute("SET VARIABLE hmac_outer = ?", [bytes(b ^ 0x5C for b in padded)])
+def compile_preparation(dataset: Dataset, relation: str) -> Deidentification:
+    """Charter fields in `relation` to attributes with desk pseudonyms; needs that key bound."""
+    return _from_fields(dataset, relation, ("collaboration",))
 
 
 def compile_deidentification(dataset: Dataset, relation: str) -> Deidentification:
-    """Compile the techniques of `dataset` over `relation`, a SQL table expression with its charter fields.
+    """Charter fields in `relation` to attributes with blinded pseudonyms; needs both keys bound.
 
     The attributes keep the entity's order and types; a field with technique `drop` is not selected.
     """
-    types = ENTITIES[dataset.entity].attributes
+    return _from_fields(dataset, relation, ("collaboration", "blinding"))
+
+
+def compile_blinding(dataset: Dataset, relation: str) -> Deidentification:
+    """Prepared attributes in `relation` to the same with blinded pseudonyms; needs the blinding key bound."""
+    kept = _kept(dataset)
+    lookups = {
+        name: Lookup(name, name, field.technique, ("blinding",), prepared=True)
+        for name, field in kept.items()
+        if isinstance(field.technique, Pseudonymize)
+    }
+    expressions = {
+        name: lookups[name].pseudonym if name in lookups else f"source.{quote_name(name)}" for name in kept
+    }
+    return _compiled(dataset, relation, expressions, tuple(lookups.values()))
+
+
+def _from_fields(dataset: Dataset, relation: str, layers: Sequence[Layer]) -> Deidentification:
+    """`relation`: a SQL table expression with the dataset's charter fields."""
+    kept = _kept(dataset)
+    lookups = {
+        name: Lookup(name, field.name, field.technique, tuple(layers))
+        for name, field in kept.items()
+        if isinstance(field.technique, Pseudonymize)
+    }
+    expressions = {
+        name: lookups[name].pseudonym if name in lookups else _expression(field)
+        for name, field in kept.items()
+    }
+    return _compiled(dataset, relation, expressions, tuple(lookups.values()))
+
+
+def _kept(dataset: Dataset) -> dict[str, Field]:
+    """The fields that reach the room, by attribute, in the entity's order."""
     by_attribute = {
         field.attribute: field
         for field in dataset.fields
         if field.attribute is not None and not isinstance(field.technique, Drop)
     }
-    ordered = [(name, by_attribute[name]) for name in types if name in by_attribute]
+    return {name: by_attribute[name] for name in ENTITIES[dataset.entity].attributes if name in by_attribute}
 
-    pseudonymized = [field for _, field in ordered if isinstance(field.technique, Pseudonymize)]
-    lookups = [_lookup(field) for field in pseudonymized]
-    joins = [
-        f"LEFT JOIN {_lookup_name(field)} ON {_lookup_name(field)}.spelling = source.{quote_name(field.name)}"
-        for field in pseudonymized
-    ]
+
+def _compiled(
+    dataset: Dataset, relation: str, expressions: dict[str, str], lookups: tuple[Lookup, ...]
+) -> Deidentification:
+    types = ENTITIES[dataset.entity].attributes
     columns = ", ".join(
-        f"CAST({_expression(field)} AS {types[name]}) AS {quote_name(name)}" for name, field in ordered
+        f"CAST({expression} AS {types[name]}) AS {quote_name(name)}"
+        for name, expression in expressions.items()
     )
     # Reading the file again for each lookup is cheaper, in time and memory, than keeping all its rows.
-    with_clause = ", ".join([f"source AS NOT MATERIALIZED (SELECT * FROM {relation})", *lookups])
+    tables = [f"source AS NOT MATERIALIZED (SELECT * FROM {relation})", *(each.table for each in lookups)]
+    joins = " ".join(each.join for each in lookups)
     return Deidentification(
-        query=f"WITH {with_clause} SELECT {columns} FROM source {' '.join(joins)}",
-        columns=tuple(name for name, _ in ordered),
-        techniques={name: field.technique.kind for name, field in ordered},
+        query=f"WITH {', '.join(tables)} SELECT {columns} FROM source {joins}",
+        columns=tuple(expressions),
+        techniques={name: field.technique.kind for name, field in _kept(dataset).items()},
     )
 
 
 def _expression(field: Field) -> str:
     name = f"source.{quote_name(field.name)}"
     match field.technique:
-        case Pseudonymize():
-            return f"{_lookup_name(field)}.pseudonym"
         case Generalize(to=unit) if unit is not None:
             return f"date_trunc('{unit}', {name})"
         case Generalize(bands=bands):
@@ -86,33 +115,6 @@ def _expression(field: Field) -> str:
 def _clamped(name: str, low: object, high: object) -> str:
     """NULL stays NULL: `greatest` and `least` would turn it into a bound."""
     return f"CASE WHEN {name} < {low} THEN {low} WHEN {name} > {high} THEN {high} ELSE {name} END"
-
-
-def _lookup_name(field: Field) -> str:
-    return f"pseudonym_{field.attribute}"
-
-
-def _lookup(field: Field) -> str:
-    """A CTE that maps each distinct spelling of an identifier to its pseudonym, 64 hex digits.
-
-    Normalizing and hashing happen once per spelling and not once per row.
-    """
-    technique = field.technique
-    assert isinstance(technique, Pseudonymize)  # noqa: S101  narrows the type; callers filter
-    message = f"encode({quote_text(technique.domain)}) || '\\x00'::BLOB || encode({_normalized(technique)})"
-    inner = f"unhex(sha256(getvariable('hmac_inner') || {message}))"
-    return (
-        f"{_lookup_name(field)} AS (SELECT spelling,"
-        f" sha256(getvariable('hmac_outer') || {inner}) AS pseudonym"
-        f" FROM (SELECT DISTINCT source.{quote_name(field.name)} AS spelling FROM source)"
-        " WHERE spelling IS NOT NULL)"
-    )
-
-
-def _normalized(technique: Pseudonymize) -> str:
-    """Unicode NFC without surrounding blanks; e-mail addresses in lower case."""
-    text = "nfc_normalize(trim(CAST(spelling AS VARCHAR)))"
-    return f"lower({text})" if technique.normalize == "email" else text
 
 
 def _within(name: str, band: Band) -> str:

@@ -27,7 +27,8 @@ from orchestration.errors import ReceiptError
 from orchestration.house import House
 from orchestration.participants.deliveries import given_by
 from orchestration.participants.handovers import table_name
-from orchestration.scope.deidentification import bind_key, compile_deidentification
+from orchestration.scope.deidentification import compile_deidentification
+from orchestration.scope.pseudonymization import bind_keys
 from orchestration.stages.intake import contribution_dataset
 from orchestration.stages.recorder import Caller, recording
 
@@ -60,7 +61,11 @@ def deidentify(
         table = quote_name(table_name(contribution))
         with house.room(charter.collaboration).open(also_read=[house.vault.path(contribution)]) as connection:
             compiled = compile_deidentification(dataset, house.vault.reader(connection, contribution))
-            bind_key(connection, house.pseudonym_key(charter.collaboration))
+            bind_keys(
+                connection,
+                collaboration=house.pseudonym_key(charter.collaboration),
+                blinding=house.blinding_key(charter.collaboration),
+            )
             connection.execute(f"CREATE OR REPLACE TABLE {table} AS {compiled.query}")
             rows, mark = fingerprint(connection, table, house.fingerprint_key)
         payload = DatasetDeidentified(

@@ -88,12 +88,13 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
             _clear_party(house, collaboration, party)
         for request in requests:
             (house.protected / f"{request}.json").unlink(missing_ok=True)
-        for kind in ("pseudonym", "package"):
+        for kind in ("pseudonym", "blinding", "package"):
             house.keys.destroy(f"{kind}/{collaboration}")
         room.destroy()
         keys = (
             *(house.vault.key_id(each) for each in contributions),
             f"pseudonym/{collaboration}",
+            f"blinding/{collaboration}",
             f"package/{collaboration}",
             f"room/{collaboration}",
         )

@@ -426,7 +426,7 @@ def test_closing_shreds_every_key_and_ends_everything(tiny: TinyHouse) -> None:
     assert len(keys) == 3
     decide(tiny, "closing", "tiny", "panel.steward")
     (closed,) = tiny.payloads("charter.closed")
-    own = {f"{kind}/tiny" for kind in ("room", "pseudonym", "package")}
+    own = {f"{kind}/tiny" for kind in ("room", "pseudonym", "blinding", "package")}
     assert set(closed.destroyed) == keys | own  # type: ignore[attr-defined]
     left = {path.relative_to(tiny.root / "keys").as_posix() for path in (tiny.root / "keys").rglob("*.key")}
     assert not left & {f"{name}.key" for name in (*keys, *own)}

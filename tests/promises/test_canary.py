@@ -78,12 +78,18 @@ def test_no_key_is_anywhere_but_in_its_file(canary_run: Run) -> None:
     needles = {f"key {name}": tiny.house.keys.secret(name) for name in names} | {"master key": master}
     needles |= {f"signing key of {member}": member.encode().ljust(32, b".") for member in tiny.keys}
     tiny.house.log.close()
-    assert {"key operator", "key quarantine", "key pseudonym/tiny", "key room/tiny"} <= needles.keys()
+    assert {
+        "key operator",
+        "key quarantine",
+        "key pseudonym/tiny",
+        "key blinding/tiny",
+        "key room/tiny",
+    } <= needles.keys()
     assert sum(name.startswith("key vault/") for name in needles) >= 3
     pads = {
         f"{pad} pad of {name}": bytes(byte ^ mask for byte in key)
         for name, key in needles.items()
-        if "pseudonym" in name
+        if "pseudonym" in name or "blinding" in name
         for pad, mask in (("inner", 0x36), ("outer", 0x5C))
     }
     hits = search([root, *canary_run.outside], needles | pads, allowed={"master key": r"master\.key"})

@@ -17,10 +17,15 @@ from hypothesis import strategies as st
 from orchestration.charter.fields import Field
 from orchestration.charter.loader import parse_charter
 from orchestration.charter.model import Dataset
-from orchestration.scope.deidentification import bind_key, compile_deidentification
+from orchestration.scope.deidentification import (
+    compile_blinding,
+    compile_deidentification,
+    compile_preparation,
+)
+from orchestration.scope.pseudonymization import bind_keys
 from tests.support import CHARTER
 
-KEY = bytes(range(32))
+KEY, BLINDING = bytes(range(32)), bytes(range(32, 64))
 TINY = parse_charter(CHARTER.encode())
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\0"), max_size=60)
 
@@ -28,7 +33,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"], exclude_char
 @pytest.fixture(scope="module")
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as opened:
-        bind_key(opened, KEY)
+        bind_keys(opened, collaboration=KEY, blinding=BLINDING)
         yield opened
 
 
@@ -46,8 +51,16 @@ def unit(technique: dict[str, object]) -> Dataset:
     return dataset({"name": "id", "as": "unit", "type": "string", "technique": technique})
 
 
-def pseudonym(normalized: str, domain: str = "household", key: bytes = KEY) -> str:
-    return hmac.new(key, domain.encode() + b"\0" + normalized.encode(), hashlib.sha256).hexdigest()
+def layer(text: str, domain: str, key: bytes) -> str:
+    return hmac.new(key, domain.encode() + b"\0" + text.encode(), hashlib.sha256).hexdigest()
+
+
+def desk_pseudonym(normalized: str, domain: str = "household") -> str:
+    return layer(normalized, domain, KEY)
+
+
+def pseudonym(normalized: str, domain: str = "household") -> str:
+    return layer(desk_pseudonym(normalized, domain), domain, BLINDING)
 
 
 def normalize(text: str) -> str:
@@ -66,7 +79,7 @@ def run(
 
 @settings(max_examples=120, deadline=None)
 @given(TEXT)
-def test_a_pseudonym_is_pythons_hmac_of_domain_nul_identifier(
+def test_a_pseudonym_is_pythons_hmac_of_pythons_hmac_of_domain_nul_identifier(
     connection: duckdb.DuckDBPyConnection, text: str
 ) -> None:
     compiled = compile_deidentification(unit({"kind": "pseudonymize", "domain": "household"}), "given")
@@ -95,9 +108,38 @@ def test_domains_and_keys_never_meet(connection: duckdb.DuckDBPyConnection) -> N
     (first,) = run(connection, one.query, ["7"], "VARCHAR")
     (second,) = run(connection, other.query, ["7"], "VARCHAR")
     with duckdb.connect() as elsewhere:
-        bind_key(elsewhere, bytes(32))
+        bind_keys(elsewhere, collaboration=bytes(32), blinding=BLINDING)
         (third,) = run(elsewhere, one.query, ["7"], "VARCHAR")
     assert len({first, second, third}) == 3
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.none() | TEXT, min_size=1, max_size=8))
+def test_preparing_then_blinding_is_deidentifying(
+    connection: duckdb.DuckDBPyConnection, texts: list[str | None]
+) -> None:
+    sales = dataset(
+        {"name": "id", "as": "unit", "type": "string", "technique": {"kind": "pseudonymize", "domain": "a"}},
+        {"name": "n", "as": "week", "type": "integer"},
+    )
+    at_once = compile_deidentification(sales, "given")
+    run(connection, "SELECT 1", list(texts), "VARCHAR")
+    prepared = compile_preparation(sales, "given")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE prepared AS {prepared.query}")
+    blinded = compile_blinding(sales, "prepared")
+    assert prepared.columns == blinded.columns == at_once.columns == ("unit", "week")
+    assert prepared.techniques == blinded.techniques == at_once.techniques
+    found = connection.execute(f"{blinded.query} ORDER BY week").fetchall()
+    assert found == connection.execute(f"{at_once.query} ORDER BY week").fetchall()
+    desk = [row[0] for row in connection.execute("SELECT unit FROM prepared ORDER BY week").fetchall()]
+    assert desk == [None if text is None else desk_pseudonym(normalize(text), "a") for text in texts]
+
+
+def test_a_layer_without_its_key_makes_no_pseudonym() -> None:
+    compiled = compile_deidentification(unit({"kind": "pseudonymize", "domain": "household"}), "given")
+    with duckdb.connect() as keyless:
+        bind_keys(keyless, collaboration=KEY)
+        assert run(keyless, compiled.query, ["7"], "VARCHAR") == [None]
 
 
 def test_missing_stays_missing_and_every_row_stays(connection: duckdb.DuckDBPyConnection) -> None:
@@ -111,6 +153,7 @@ def test_missing_stays_missing_and_every_row_stays(connection: duckdb.DuckDBPyCo
 def test_the_key_is_no_text_of_the_statement() -> None:
     compiled = compile_deidentification(unit({"kind": "pseudonymize", "domain": "household"}), "given")
     assert KEY.hex() not in compiled.query
+    assert BLINDING.hex() not in compiled.query
     assert "household" in compiled.query
 
 

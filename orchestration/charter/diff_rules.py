@@ -24,6 +24,7 @@ from orchestration.charter.diff_directions import (
     ranked,
     technique,
     unknown,
+    where,
 )
 from orchestration.charter.enforcement_wording import (
     checklist_item,
@@ -152,6 +153,7 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "period.until": Value("Data until", more),
         "max_rows": Value("Most rows", more),
         "max_bytes": Value("Most bytes", more),
+        "deidentify": Value("De-identified", where),
         "threshold": Value("Fewest units of a shown cell", less),
         "unique_key": Value("Unique key", closed_set),
         "attestation_days": Value("Days until attested anew", more),

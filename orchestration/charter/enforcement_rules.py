@@ -16,6 +16,7 @@ from orchestration.charter.enforcement_wording import (
     checklist_item,
     computation,
     decision,
+    deidentify,
     field,
     formats,
     giver,
@@ -171,6 +172,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(DATA, "datasets.*.max_rows", _OWN, ("contribution", "gate"), lambda n: f"At most {n:,} rows."),
     Rule(DATA, "datasets.*.max_bytes", _OWN, ("contribution",), lambda n: f"At most {n:,} bytes."),
+    Rule(DATA, "datasets.*.deidentify", _OWN, ("contribution", "deidentified"), deidentify),
     Rule(
         DATA,
         "datasets.*.unique_key",

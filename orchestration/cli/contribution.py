@@ -15,8 +15,9 @@ from orchestration.cli.console import JsonFlag, emit, err, table
 from orchestration.cli.options import CollaborationOption, WhyOption, chosen_charter
 from orchestration.cli.progress import bytes_bar, steps
 from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
-from orchestration.errors import ConfigError, Reason
+from orchestration.errors import ConfigError, ContributionError, Reason
 from orchestration.house import OPERATOR, House
+from orchestration.participants.deliveries import RAW
 from orchestration.scope.delivery import make_delivery
 from orchestration.scope.manifest import Period
 from orchestration.settings import load_settings
@@ -58,6 +59,8 @@ def contribute(
         declared = charter.dataset(dataset)
         if not file.is_file():
             raise ConfigError(NO_FILE)
+        if not declared.takes_raw:  # the room would refuse it, but only after raw rows had left the desk
+            raise ContributionError(RAW, dataset=declared.id)
         steward = signer or f"{declared.participant}.steward"
         own = private_key(house, charter.collaboration, steward, key, passphrase_file)
         with bytes_bar(f"Delivering {declared.title}", file.stat().st_size) as advance:

@@ -36,7 +36,7 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def confine(
-    connection: duckdb.DuckDBPyConnection, *, files: Iterable[Path] = (), folders: Iterable[Path] = ()
+    connection: duckdb.DuckDBPyConnection, *, files: Iterable[Path | str] = (), folders: Iterable[Path] = ()
 ) -> None:
     """Allow these files and folders, nothing else, for the rest of the connection's life."""
     connection.execute(f"SET allowed_paths = {_quote_list(files)}")
@@ -55,5 +55,5 @@ def quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _quote_list(paths: Iterable[Path]) -> str:
+def _quote_list(paths: Iterable[Path | str]) -> str:
     return "[" + ", ".join(quote_text(str(path)) for path in paths) + "]"

@@ -56,6 +56,16 @@ NOT_ATTESTED = Reason(
     "Nobody has attested the onboarding checklist of {dataset}, or its attestation ended: {items} missing.",
     "A steward of {participant} attests it with evidence: `glasshouse dataset attest {dataset}`.",
 )
+RAW = Reason(
+    "contribution.raw_not_accepted",
+    "The charter has {dataset} de-identified at its source; raw rows of it do not enter the room.",
+    "Prepare them at your own desk: `glasshouse prepare FILE --dataset {dataset}`.",
+)
+OTHER_CHARTER = Reason(
+    "contribution.other_charter",
+    "The package was prepared under another version of the charter of {collaboration}.",
+    "Have the house invite you anew (`glasshouse room invite`), and prepare the file again.",
+)
 OTHER_MANIFEST = Reason(
     "contribution.other_manifest",
     "What is to be recorded as contribution {contribution} is not what its signed manifest says.",
@@ -112,7 +122,7 @@ def require_as_signed(state: State, charter: Charter, payload: ContributionAccep
     said = (manifest.participant, manifest.signer, manifest.purposes, manifest.sha256, manifest.rows)
     rows = payload.rows + sum(payload.quarantined_rows.values())
     told = (payload.participant, payload.signer, payload.purposes, payload.source_digest, rows)
-    made = contribution_id(charter, dataset.id, manifest.sha256)
+    made = contribution_id(charter, dataset.id, manifest.content)
     vault = payload.receipt.outputs == {"vault": payload.vault_digest}
     if said != told or made != contribution or not vault or rows > dataset.max_rows:
         raise PolicyDeniedError(OTHER_MANIFEST, contribution=contribution)
@@ -131,6 +141,10 @@ def _mistakes(
     facts = {"collaboration": charter.collaboration, "participant": dataset.participant}
     if (manifest.collaboration, manifest.participant) != (charter.collaboration, dataset.participant):
         yield ContributionError(OTHER_COLLABORATION, **facts)
+    if manifest.prepared is None and not dataset.takes_raw:
+        yield ContributionError(RAW, dataset=dataset.id)
+    if manifest.prepared is not None and manifest.prepared.charter != charter.digest:
+        yield ContributionError(OTHER_CHARTER, **facts)
     if manifest.dataset != dataset.id:
         yield ContributionError(UNDECLARED_DATASET, **facts, known=dataset.id)
     for day in (state.at.date(), manifest.created.date()):

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,18 +21,8 @@ from orchestration.digests import digest_file
 from orchestration.engine.files import sync, write_durably
 from orchestration.errors import ContributionError
 from orchestration.scope.manifest import MANIFEST_FILE, Format, Manifest, Period
-from orchestration.scope.source import MALFORMED, open_source
+from orchestration.scope.source import FORMATS, MALFORMED, open_source
 from orchestration.signing import SigningKey
-
-FORMATS: Mapping[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 
 
 def make_delivery(

@@ -15,7 +15,7 @@ import duckdb
 
 from orchestration.errors import ContributionError, Reason
 from orchestration.scope.csv_files import open_csv
-from orchestration.scope.manifest import IS_LINK, Manifest
+from orchestration.scope.manifest import IS_LINK, Format, Manifest
 from orchestration.scope.ndjson_files import open_ndjson
 from orchestration.scope.parquet_files import open_parquet
 from orchestration.scope.tabular import EMPTY as EMPTY
@@ -54,6 +54,15 @@ VOLUME = Reason(
     "Deliver fewer rows or shorter values; packing a file does not make it smaller.",
 )
 
+FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
 TEXT_FORMATS = ("csv", "tsv", "ndjson")
 _PACKED = {
     b"\x1f\x8b": "gzip",

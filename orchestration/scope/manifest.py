@@ -79,6 +79,9 @@ class Manifest(BaseModel):
     rows: int = Field(ge=0)
     sha256: Digest
     created: datetime
+    supersedes: Name | None = Field(
+        default=None, description="The contribution, or refused delivery, that this one corrects."
+    )
 
     def signed(self, key: SigningKey) -> dict[str, Any]:
         return key.sign(self.model_dump(mode="json"), PAYLOAD_TYPE)

@@ -120,6 +120,5 @@ human_duties:
      clauses: [participants.*.responsibilities, decision_rights]}
   - {id: lawful, owner: panel.steward, duty: Asks., clauses: [datasets.*.lawful_basis, datasets.*.license]}
   - {id: fair_use, owner: panel.steward, duty: Briefs., clauses: [prohibited_uses, output.formats]}
-  - {id: deletion, owner: shop.operator, duty: Deletes., clauses: [retention]}
   - {id: review, owner: panel.auditor, duty: Reads., clauses: [audit.review_days]}
 """

@@ -60,7 +60,7 @@ UNKNOWN_REVISION = Reason(
     "Use the newest version of Glasshouse that ever opened it.",
 )
 
-HEAD = "0004"  # the newest file in migrations/versions
+HEAD = "0005"  # the newest file in migrations/versions
 
 _BUSY_SECONDS = 60
 _BATCH = 1000

@@ -222,6 +222,7 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
     },
     "retention": {
         "contributions_days": Value("Days contributions are kept", more),
+        "superseded_days": Value("Days a replaced contribution is kept", more),
         "quarantine_days": Value("Days quarantine is kept", more),
         "releases_days": Value("Days releases are kept", more),
     },

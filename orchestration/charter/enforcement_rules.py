@@ -79,6 +79,7 @@ PACKAGES = {
     "room": "orchestration/engine",
     "log": "orchestration/audit",
     "lineage": "orchestration/audit",
+    "destruction": "orchestration/stages",
 }
 
 TERM = "Term"
@@ -284,17 +285,30 @@ RULES: tuple[Rule, ...] = (
         RETENTION,
         "retention.contributions_days",
         _OWN,
-        (),
+        ("destruction",),
         lambda n: f"Contributions are gone after {n} days.",
+    ),
+    Rule(
+        RETENTION,
+        "retention.superseded_days",
+        _OWN,
+        ("destruction",),
+        lambda n: f"A contribution that a newer one replaced is gone {n} days later.",
     ),
     Rule(
         RETENTION,
         "retention.quarantine_days",
         _OWN,
-        (),
-        lambda n: f"Quarantined rows are gone after {n} days.",
+        ("destruction",),
+        lambda n: f"Refused deliveries, and what is said of rejected rows, are gone after {n} days.",
     ),
-    Rule(RETENTION, "retention.releases_days", _OWN, (), lambda n: f"Releases are gone after {n} days."),
+    Rule(
+        RETENTION,
+        "retention.releases_days",
+        _OWN,
+        ("destruction",),
+        lambda n: f"Releases are gone after {n} days.",
+    ),
     Rule(
         OUTPUT,
         "output.aggregation_threshold",

@@ -210,6 +210,9 @@ class Retention(Clause):
     """After how many days each thing must be gone."""
 
     contributions_days: Days
+    superseded_days: Days | None = Spec(
+        None, description="A contribution whose place a newer one took; absent: like any other."
+    )
     quarantine_days: Days
     releases_days: Days
 

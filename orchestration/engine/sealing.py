@@ -8,7 +8,7 @@ whom (`stages/quarantine`, `stages/rejected`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import pyrage
 
@@ -21,13 +21,15 @@ NOT_YOURS = Reason(
     "Use the private key that was in force when it was delivered; after a rotation that is the old one.",
 )
 
+Recipient: TypeAlias = pyrage.ssh.Recipient | pyrage.x25519.Recipient
+
 
 def recipient(public_key: Mapping[str, Any]) -> pyrage.ssh.Recipient:
     """Whoever holds the private half of this key, as `SigningKey.public` gives it."""
     return pyrage.ssh.Recipient.from_str(openssh_public(dict(public_key)))
 
 
-def seal(plain: Readable, sealed: BinaryIO, recipients: Sequence[Any]) -> None:
+def seal(plain: Readable, sealed: BinaryIO, recipients: Sequence[Recipient]) -> None:
     """Encrypt a stream; memory stays small whatever its length.
 
     What the reader and the disk say is raised as it was said, because pyrage makes text of it.

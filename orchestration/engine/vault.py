@@ -1,7 +1,7 @@
 """The vault: raw contributions as Parquet, each encrypted under its own key.
 
 Intake writes here, de-identification reads one contribution, nobody else has a reason to come. The key
-travels as a bound parameter only. Quarantined rows rest here too, under the contribution's key.
+travels as a bound parameter only. Must not be here: rows that did not fit, which nobody keeps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BUSY = Reason(
 
 
 class Vault:
-    """Encrypted Parquet files under `<home>/vault`, one or two per contribution."""
+    """Encrypted Parquet files under `<home>/vault`, one per contribution."""
 
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self.folder = settings.root / "vault"
@@ -63,9 +63,6 @@ class Vault:
     def path(self, contribution: str) -> Path:
         return self.folder / f"{contribution}.parquet"
 
-    def rejects_path(self, contribution: str) -> Path:
-        return self.folder / f"{contribution}.rejected.parquet"
-
     def write(self, connection: duckdb.DuckDBPyConnection, query: str, path: Path, contribution: str) -> int:
         """Write the rows of `query` encrypted; returns how many. A torn file never gets the final name."""
         key = self._keys.create(self.key_id(contribution))
@@ -80,9 +77,8 @@ class Vault:
 
     def discard(self, contribution: str) -> None:
         """Remove what an attempt that came to nothing left here, its key included."""
-        for path in (self.path(contribution), self.rejects_path(contribution)):
+        for path in (*self.folder.glob(f"{contribution}.*"), partial(self.path(contribution))):
             path.unlink(missing_ok=True)
-            partial(path).unlink(missing_ok=True)
         self._keys.destroy(self.key_id(contribution))
 
     def reader(self, connection: duckdb.DuckDBPyConnection, contribution: str) -> str:

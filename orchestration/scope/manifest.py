@@ -110,6 +110,9 @@ class Manifest(BaseModel):
     rows: int = Field(ge=0)
     sha256: Digest
     created: datetime
+    supersedes: Name | None = Field(
+        default=None, description="The contribution, or refused delivery, that this one corrects."
+    )
     prepared: Prepared | None = Field(None, description="Of a package made by `glasshouse prepare`.")
 
     @property

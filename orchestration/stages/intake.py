@@ -2,7 +2,7 @@
 
 Order matters, because a process may be killed anywhere: first the encrypted file, then the event, last the
 removal from the landing folder. A rerun finds what is done and does the rest. A refused delivery is sealed
-to the house's quarantine key before it is removed, so nothing is lost and nothing lies open. A folder leaves
+for its steward before it is removed, so nothing is lost and nothing lies open. A folder leaves
 the landing folder in one rename, so no rerun ever meets half of one.
 """
 
@@ -39,6 +39,7 @@ from orchestration.scope.manifest import (
 from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source, require_volume
 from orchestration.stages import quarantine
 from orchestration.stages.recorder import Caller, Recording, recording
+from orchestration.stages.rejected import seal_rejected
 
 ROW_COUNT = Reason(
     "contribution.row_count",
@@ -155,7 +156,9 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
                 names = [field.name for field in dataset.fields]
                 require_volume(connection, source, names, limit=dataset.max_bytes, dataset=dataset.id)
             kept = vault.write(connection, intake.kept, vault.path(contribution), contribution)
-            rejected = _quarantine_rows(house, connection, intake, rows - kept, contribution)
+            rejected, sealed = _quarantine_rows(
+                house, charter, dataset, envelope, file, intake, rows - kept, contribution
+            )
         except duckdb.Error as error:
             if is_storage_full(error) or isinstance(error, _FAULTS_OF_THE_HOUSE):
                 raise
@@ -173,6 +176,8 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         delivery=folder.name,
         rows=kept,
         quarantined_rows=rejected,
+        quarantine_digest=sealed,
+        supersedes=manifest.supersedes,
         dropped_columns=intake.dropped,
         source_digest=manifest.sha256,
         vault_digest=vault_digest,
@@ -236,18 +241,24 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def _quarantine_rows(
-    house: House, connection: duckdb.DuckDBPyConnection, intake: Intake, missing: int, contribution: str
-) -> dict[str, int]:
-    """Write rows that do not fit, encrypted like the rest, and count them by reason.
+    house: House,
+    charter: Charter,
+    dataset: Dataset,
+    envelope: dict[str, Any],
+    file: Path,
+    intake: Intake,
+    missing: int,
+    contribution: str,
+) -> tuple[dict[str, int], str | None]:
+    """Seal numbers and reasons of rows that do not fit: how many by reason, and the digest.
 
     Another pass over the file is only paid when rows are missing from those kept.
     """
-    path = house.vault.rejects_path(contribution)
+    quarantine.discard(house, contribution)  # of an earlier attempt, under another charter perhaps
     if missing == 0:
-        path.unlink(missing_ok=True)  # of an earlier attempt, under another charter perhaps
-        return {}
-    house.vault.write(connection, intake.rejected, path, contribution)
-    return {str(reason): int(rows) for reason, rows in connection.execute(intake.reasons).fetchall()}
+        return {}, None
+    steward = quarantine.steward_of(house, charter.collaboration, dataset.participant, envelope)
+    return seal_rejected(house, file, intake, contribution, steward)
 
 
 def accepted_as(house: House, charter: Charter, dataset: Dataset, delivery: str) -> LoggedEvent | None:
@@ -295,20 +306,44 @@ def _refuse(
     run: Recording, dataset: str | None, participant: str, folder: Path, error: ContributionError
 ) -> None:
     """Seal, record, clean up: in this order, so that a kill in between loses nothing."""
-    house = run.house
-    subject = quarantine.subject(run.charter.collaboration, participant, folder)
-    payload = ContributionRefused(
-        dataset=dataset,
-        participant=participant,
-        delivery=quarantine.public_name(folder),
-        code=error.code,
-        message=error.message,
-        next_step=error.next_step,
-        sealed=None if error.reason is DUPLICATE else quarantine.seal(house, folder, subject),
-    )
-    run.refuse(payload, subject=subject, code=error.code, message=error.message)
+    house, collaboration = run.house, run.charter.collaboration
+    subject = quarantine.subject(collaboration, participant, folder)
+    if not _stands(house, collaboration, subject, error.code):
+        steward = quarantine.steward_of(house, collaboration, participant, _envelope(folder))
+        digest = None if error.reason is DUPLICATE else quarantine.seal(house, folder, subject, steward)
+        payload = ContributionRefused(
+            dataset=dataset,
+            participant=participant,
+            delivery=quarantine.public_name(folder),
+            code=error.code,
+            message=error.message,
+            next_step=error.next_step,
+            sealed=None if digest is None else subject,
+            sealed_for=() if digest is None else steward.members,
+            quarantine_digest=digest,
+        )
+        run.refuse(payload, subject=subject, code=error.code, message=error.message)
+    run.ended = True  # on record, now or from before
     _discard_partial(house, run.charter, participant, folder)
     quarantine.remove(folder)
+
+
+def _stands(house: House, collaboration: str, subject: str, code: str) -> bool:
+    """Whether this very refusal is on record, with its sealed copy: then nothing is sealed anew."""
+    with house.state(collaboration) as state:
+        rows = state.rows(tables.contributions, contribution=subject, code=code, status="refused")
+    copy = quarantine.sealed_copy(house, subject)
+    return any(
+        row.sealed_digest and copy.is_dir() and quarantine.digest_of(copy) == row.sealed_digest
+        for row in rows
+    )
+
+
+def _envelope(folder: Path) -> dict[str, Any]:
+    try:
+        return read_envelope(folder)
+    except ContributionError:
+        return {}
 
 
 def _discard_partial(house: House, charter: Charter, participant: str, folder: Path) -> None:
@@ -321,3 +356,4 @@ def _discard_partial(house: House, charter: Charter, participant: str, folder: P
     contribution = contribution_id(charter, dataset.id, claim.sha256)
     if _accepted(house, contribution) is None:
         house.vault.discard(contribution)
+        quarantine.discard(house, contribution)

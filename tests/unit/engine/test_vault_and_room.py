@@ -75,7 +75,7 @@ def test_a_discarded_attempt_leaves_nothing(settings: Settings, keys: KeyStore) 
     vault = Vault(settings, keys)
     with vault.reserved(), connect(settings) as connection:
         vault.write(connection, "SELECT 1 AS a", vault.path("a-1"), "a-1")
-        vault.write(connection, "SELECT 1 AS a", vault.rejects_path("a-1"), "a-1")
+        vault.write(connection, "SELECT 1 AS a", vault.folder / "a-1.rejected.parquet", "a-1")
         (vault.folder / ".a-1.parquet.partial").write_bytes(b"torn")
         vault.discard("a-1")
     assert [path.name for path in vault.folder.iterdir()] == [".lock"]

@@ -71,7 +71,7 @@ def contribute(
                 signer=steward,
                 key=own,
                 landing=house.landing(charter.collaboration, declared.participant),
-                period=_period(declared, start, until),
+                period=period_of(declared, start, until),
                 provenance=provenance,
                 on_bytes=advance,
             )
@@ -115,7 +115,8 @@ def run(
         raise typer.Exit(1)
 
 
-def _period(dataset: Dataset, start: datetime | None, until: datetime | None) -> Period:
+def period_of(dataset: Dataset, start: datetime | None, until: datetime | None) -> Period:
+    """The days that were said, or else the charter's. Raises: ConfigError (`contribute.no_period`)."""
     first = start.date() if start else (dataset.period.start if dataset.period else None)
     last = until.date() if until else (dataset.period.end if dataset.period else None)
     if first is None or last is None:

@@ -18,7 +18,7 @@ from orchestration.audit.lineage_datasets import (
 )
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
-from orchestration.audit.stage_events import DatasetDeidentified
+from orchestration.audit.stage_events import ContributionAccepted, DatasetDeidentified
 from orchestration.charter.entities import ENTITIES
 from orchestration.charter.model import Charter, Dataset
 from orchestration.engine.duck import quote_name
@@ -27,7 +27,8 @@ from orchestration.errors import ReceiptError
 from orchestration.house import House
 from orchestration.participants.deliveries import given_by
 from orchestration.participants.handovers import table_name
-from orchestration.scope.deidentification import compile_deidentification
+from orchestration.scope.deidentification import compile_blinding, compile_deidentification
+from orchestration.scope.manifest import claimed_manifest
 from orchestration.scope.pseudonymization import bind_keys
 from orchestration.stages.intake import contribution_dataset
 from orchestration.stages.recorder import Caller, recording
@@ -57,13 +58,15 @@ def deidentify(
         subjects=given_by(dataset),
     ) as run:
         accepted = receipts.require(house.log, "contribution", contribution, charter_digest=charter.digest)
+        prepared = _is_prepared(house, accepted)
         house.vault.check(contribution, accepted.outputs["vault"])
         table = quote_name(table_name(contribution))
         with house.room(charter.collaboration).open(also_read=[house.vault.path(contribution)]) as connection:
-            compiled = compile_deidentification(dataset, house.vault.reader(connection, contribution))
+            compile_ = compile_blinding if prepared else compile_deidentification
+            compiled = compile_(dataset, house.vault.reader(connection, contribution))
             bind_keys(
                 connection,
-                collaboration=house.pseudonym_key(charter.collaboration),
+                collaboration=None if prepared else house.pseudonym_key(charter.collaboration),
                 blinding=house.blinding_key(charter.collaboration),
             )
             connection.execute(f"CREATE OR REPLACE TABLE {table} AS {compiled.query}")
@@ -79,6 +82,14 @@ def deidentify(
         return run.complete(
             payload, subject=contribution, writes=[deidentified_dataset(charter, dataset, rows)]
         )
+
+
+def _is_prepared(house: House, accepted: receipts.Receipt) -> bool:
+    """Whether what was accepted has been de-identified at its contributor's desk."""
+    payload = house.log.event(accepted.seq).event.payload
+    return (
+        isinstance(payload, ContributionAccepted) and claimed_manifest(payload.manifest).prepared is not None
+    )
 
 
 def _still_there(house: House, charter: Charter, contribution: str) -> LoggedEvent | None:

@@ -24,11 +24,12 @@ from orchestration.audit.stage_events import ContributionAccepted, ContributionR
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file
 from orchestration.engine.duck import confine, connect
+from orchestration.engine.scratch import scratch
 from orchestration.errors import ContributionError, Reason, ReceiptError, is_storage_full
 from orchestration.house import OPERATOR, House
 from orchestration.participants import deliveries, emergencies
 from orchestration.participants.deliveries import contribution_id, given_by
-from orchestration.scope.coercion import Intake, compile_intake
+from orchestration.scope.coercion import Intake
 from orchestration.scope.declaration import claimed_dataset
 from orchestration.scope.manifest import (
     Manifest,
@@ -36,8 +37,9 @@ from orchestration.scope.manifest import (
     claimed_manifest,
     read_envelope,
 )
-from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source, require_volume
+from orchestration.scope.source import EMPTY, MALFORMED, check_file
 from orchestration.stages import quarantine
+from orchestration.stages.arrived import Arrived, open_arrived
 from orchestration.stages.recorder import Caller, Recording, recording
 from orchestration.stages.rejected import seal_rejected
 
@@ -136,7 +138,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
     envelope = read_envelope(folder)
     manifest = checked_manifest(house, charter, dataset, envelope)
-    contribution = contribution_id(charter, dataset.id, manifest.sha256)
+    contribution = contribution_id(charter, dataset.id, manifest.content)
     file = check_file(folder, manifest, limit=dataset.max_bytes)
     if (done := _accepted(house, contribution)) is not None:
         if done.status == "destroyed":
@@ -146,18 +148,17 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         quarantine.remove(folder)  # an earlier run of this very delivery was killed just before
         return house.log.event(done.seq)
     vault = house.vault
-    with connect(house.settings) as connection:
-        confine(connection, files=[file], folders=[vault.folder, house.settings.root / "tmp"])
+    temporary = house.settings.root / "tmp"
+    with connect(house.settings) as connection, scratch(temporary) as unsealed:
+        confine(connection, files=[file], folders=[vault.folder, temporary])
         try:
-            source = open_source(connection, file, manifest.format)
-            intake = compile_intake(dataset, source)
+            arrived = open_arrived(house, charter, dataset, manifest, file, connection, unsealed)
+            intake = arrived.intake
             rows = _checked_count(connection, intake, dataset, manifest)
-            if manifest.format == "parquet":
-                names = [field.name for field in dataset.fields]
-                require_volume(connection, source, names, limit=dataset.max_bytes, dataset=dataset.id)
+            arrived.require_content(connection, dataset, manifest)
             kept = vault.write(connection, intake.kept, vault.path(contribution), contribution)
             rejected, sealed = _quarantine_rows(
-                house, charter, dataset, envelope, file, intake, rows - kept, contribution
+                house, charter, dataset, envelope, arrived, rows - kept, contribution
             )
         except duckdb.Error as error:
             if is_storage_full(error) or isinstance(error, _FAULTS_OF_THE_HOUSE):
@@ -245,8 +246,7 @@ def _quarantine_rows(
     charter: Charter,
     dataset: Dataset,
     envelope: dict[str, Any],
-    file: Path,
-    intake: Intake,
+    arrived: Arrived,
     missing: int,
     contribution: str,
 ) -> tuple[dict[str, int], str | None]:
@@ -258,7 +258,7 @@ def _quarantine_rows(
     if missing == 0:
         return {}, None
     steward = quarantine.steward_of(house, charter.collaboration, dataset.participant, envelope)
-    return seal_rejected(house, file, intake, contribution, steward)
+    return seal_rejected(house, arrived, contribution, steward)
 
 
 def accepted_as(house: House, charter: Charter, dataset: Dataset, delivery: str) -> LoggedEvent | None:
@@ -353,7 +353,7 @@ def _discard_partial(house: House, charter: Charter, participant: str, folder: P
         claim = claimed_manifest(read_envelope(folder))
     except ContributionError:
         return
-    contribution = contribution_id(charter, dataset.id, claim.sha256)
+    contribution = contribution_id(charter, dataset.id, claim.content)
     if _accepted(house, contribution) is None:
         house.vault.discard(contribution)
         quarantine.discard(house, contribution)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
@@ -18,9 +17,9 @@ from orchestration.engine import sealing
 from orchestration.engine.duck import confine, connect
 from orchestration.engine.files import replacing
 from orchestration.house import House
-from orchestration.scope.coercion import Intake
 from orchestration.signing import SigningKey
 from orchestration.stages import quarantine
+from orchestration.stages.arrived import Arrived
 from orchestration.stages.quarantine import SealedFor
 
 _FILE = "rejected.age"
@@ -35,7 +34,7 @@ class RejectedRow(NamedTuple):
 
 
 def seal_rejected(
-    house: House, file: Path, intake: Intake, contribution: str, sealed_for: SealedFor
+    house: House, arrived: Arrived, contribution: str, sealed_for: SealedFor
 ) -> tuple[dict[str, int], str]:
     """Number the rejected rows in another pass over the file, in its order, and seal the list.
 
@@ -45,8 +44,9 @@ def seal_rejected(
     folder = quarantine.sealed_copy(house, contribution)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with connect(house.settings, in_order=True) as connection:
-        confine(connection, files=[file], folders=[house.settings.root / "tmp"])
-        found = connection.execute(intake.rejected)
+        arrived.bind(connection)
+        confine(connection, files=[arrived.file], folders=[house.settings.root / "tmp"])
+        found = connection.execute(arrived.intake.rejected)
         with replacing(folder / _FILE) as temporary, temporary.open("wb") as sealed:
             sealing.seal(sealing.Streamed(_lines(found, counts)), sealed, sealed_for.recipients)
     return counts, quarantine.digest_of(folder)

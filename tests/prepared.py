@@ -10,15 +10,15 @@ from typing import Any
 
 import pyrage
 
-from orchestration.audit.vocabulary import now
 from orchestration.engine.fingerprint import fingerprint
 from orchestration.house import House
-from orchestration.participants.invitation import Desk, invite, open_invitation, require_invitable
+from orchestration.participants.invitation import Desk, open_invitation
 from orchestration.scope.dispatch import Declared, dispatch
 from orchestration.scope.manifest import Period
 from orchestration.scope.preparation import Preparation, prepared
 from orchestration.settings import load_settings
 from orchestration.signing import SigningKey
+from orchestration.stages import inviting
 
 DECLARED = Declared(
     provenance="test",
@@ -31,18 +31,7 @@ DECLARED = Declared(
 
 def invitation(house: House, collaboration: str, member: str) -> dict[str, Any]:
     """As `glasshouse room invite` makes it."""
-    charter = house.charter(collaboration)
-    with house.state(collaboration) as state:
-        public_key = require_invitable(state, charter, member)
-    return invite(
-        charter,
-        member,
-        public_key,
-        shared_key=house.pseudonym_key(collaboration),
-        room=house.package_recipient(collaboration),
-        house=house.operator,
-        created=now(),
-    )
+    return inviting.invitation(house, house.charter(collaboration), member)
 
 
 def package(

@@ -11,14 +11,13 @@ import typer
 from pydantic import JsonValue
 from rich.text import Text
 
-from orchestration.audit.vocabulary import now
 from orchestration.cli.console import JsonFlag, emit
 from orchestration.cli.options import CollaborationOption, chosen_charter
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import House
-from orchestration.participants.invitation import invite as make_invitation
-from orchestration.participants.invitation import require_invitable, shared_key_id
+from orchestration.participants.invitation import shared_key_id
 from orchestration.settings import load_settings
+from orchestration.stages.inviting import invitation
 
 NOT_WRITTEN = Reason(
     "room.not_written",
@@ -46,18 +45,8 @@ def invite(
     file = to or Path(f"{member}.invitation.json")
     with House.opened(load_settings()) as house:
         charter = chosen_charter(house, collaboration)
-        with house.state(charter.collaboration) as state:
-            public_key = require_invitable(state, charter, member)
-        shared = house.pseudonym_key(charter.collaboration)
-        envelope = make_invitation(
-            charter,
-            member,
-            public_key,
-            shared_key=shared,
-            room=house.package_recipient(charter.collaboration),
-            house=house.operator,
-            created=now(),
-        )
+        envelope = invitation(house, charter, member)
+        key_id = shared_key_id(house.pseudonym_key(charter.collaboration))
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as target:
@@ -67,7 +56,7 @@ def invite(
         document: JsonValue = {
             "file": str(file),
             "member": member,
-            "key_id": shared_key_id(shared),
+            "key_id": key_id,
             "house_key": house.operator.key_id,
         }
     said = (

@@ -80,6 +80,35 @@ class Settings(BaseSettings):
     room_wait_seconds: float = Field(
         default=600, gt=0, description="How long a step waits for the room's single writer."
     )
+    source_dsn: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL that `prepare` reads from: postgresql://user:password@host/database.",
+    )
+    s3_key_id: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GLASSHOUSE_S3_KEY_ID", "AWS_ACCESS_KEY_ID"),
+        description="Access key of the S3 storage that `prepare` reads from.",
+    )
+    s3_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GLASSHOUSE_S3_KEY", "AWS_SECRET_ACCESS_KEY"),
+        description="Its secret.",
+    )
+    s3_session_token: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GLASSHOUSE_S3_SESSION_TOKEN", "AWS_SESSION_TOKEN"),
+        description="Its session token, when the key is a temporary one.",
+    )
+    s3_region: str = Field(
+        default="us-east-1",
+        validation_alias=AliasChoices("GLASSHOUSE_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="Its region.",
+    )
+    s3_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GLASSHOUSE_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        description="Its address (https://…), when it is not Amazon's.",
+    )
     portal_url: Annotated[str, AfterValidator(_portal_url)] | None = Field(
         default=None,
         description="Address of the portal behind a proxy that ends TLS; default: this machine alone.",
@@ -117,12 +146,16 @@ def load_settings(**overrides: object) -> Settings:
 
 
 _OPENS_KEYS = ("GLASSHOUSE_MASTER_KEY", "GLASSHOUSE_FORMER_MASTER_KEY", "GLASSHOUSE_PKCS11_PIN")
+_SECRETS = (
+    *_OPENS_KEYS,
+    *("GLASSHOUSE_KEY_PASSPHRASE", "GLASSHOUSE_SOURCE_DSN"),
+    *("GLASSHOUSE_S3_KEY", "AWS_SECRET_ACCESS_KEY", "GLASSHOUSE_S3_SESSION_TOKEN", "AWS_SESSION_TOKEN"),
+)
 
 
 def child_environment(**additions: str) -> dict[str, str]:
-    """The environment for a child process: ours without what opens any key, plus `additions`."""
-    secret = (*_OPENS_KEYS, "GLASSHOUSE_KEY_PASSPHRASE")
-    inherited = {name: value for name, value in os.environ.items() if name not in secret}
+    """The environment for a child process: ours without its secrets, plus `additions`."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     return inherited | additions
 
 

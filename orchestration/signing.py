@@ -79,6 +79,12 @@ class SigningKey:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
 
+    def openssh(self) -> bytes:
+        """The private key as OpenSSH writes it, unencrypted: what age opens a sealed file with."""
+        return self._private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+
     @property
     def key_id(self) -> str:
         return str(self._signer.public_key.keyid)
@@ -145,6 +151,12 @@ def is_public_key(public_key: dict[str, Any]) -> bool:
         return False
     key = SSlibKey.from_crypto(point)
     return public_key == {"keyid": key.keyid, **key.to_dict()}
+
+
+def openssh_public(public_key: dict[str, Any]) -> str:
+    """`ssh-ed25519 …`: the same key as OpenSSH writes it. Raises: KeyError, ValueError when it is no key."""
+    point = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key["keyval"]["public"]))
+    return point.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
 def is_signed(message: bytes, signature: bytes, public_key: dict[str, Any]) -> bool:

@@ -258,9 +258,15 @@ class TinyHouse:
     def payloads(self, type_: str) -> list[Payload]:
         return [logged.event.payload for logged in self.house.log.events(type=type_)]
 
-    def unsealed(self, sealed: str) -> dict[str, bytes]:
-        """The files of a refused delivery by name, opened with the house's quarantine key."""
-        identities = [pyrage.x25519.Identity.from_str(self.house.keys.secret("quarantine").decode())]
+    def unsealed(self, sealed: str, steward: str | None = None) -> dict[str, bytes]:
+        """The files of a refused delivery by name, opened with the steward's key.
+
+        Args:
+            steward: default: the first of those that its refusal names.
+        """
+        (refused,) = (each for each in self.payloads("contribution.refused") if each.sealed == sealed)  # type: ignore[attr-defined]
+        key = self.key(steward or refused.sealed_for[0])  # type: ignore[attr-defined]
+        identities = [pyrage.ssh.Identity.from_buffer(key.openssh())]
         folder = self.house.quarantine / sealed
         names = json.loads(pyrage.decrypt((folder / "names.age").read_bytes(), identities))
         return {

@@ -38,6 +38,7 @@ datasets:
     period: {from: 2024-01-01, until: 2024-12-31}
     max_rows: 100000
     max_bytes: 20000000
+    deidentify: in_room
     fields:
       - {name: household_id, as: unit, type: string, required: true, max_length: 40,
          classification: direct_identifier, technique: {kind: pseudonymize, domain: household}}
@@ -66,6 +67,7 @@ datasets:
     license: {id: LicenseRef-test, terms: Test only, redistribution: false}
     max_rows: 100
     max_bytes: 100000
+    deidentify: in_room
     unique_key: [product]
     fields:
       - {name: product_id, as: product, type: string, required: true, max_length: 20,
@@ -85,6 +87,7 @@ datasets:
     license: {id: LicenseRef-test, terms: Test only, redistribution: false}
     max_rows: 1000
     max_bytes: 100000
+    deidentify: in_room
     unique_key: [unit]
     fields:
       - {name: household_id, as: unit, type: string, required: true, max_length: 40,
@@ -117,6 +120,5 @@ human_duties:
      clauses: [participants.*.responsibilities, decision_rights]}
   - {id: lawful, owner: panel.steward, duty: Asks., clauses: [datasets.*.lawful_basis, datasets.*.license]}
   - {id: fair_use, owner: panel.steward, duty: Briefs., clauses: [prohibited_uses, output.formats]}
-  - {id: deletion, owner: shop.operator, duty: Deletes., clauses: [retention]}
   - {id: review, owner: panel.auditor, duty: Reads., clauses: [audit.review_days]}
 """

@@ -11,7 +11,17 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from orchestration.audit.vocabulary import Consequence, Count, Digest, Document, Name, Payload, Signed, Time
+from orchestration.audit.vocabulary import (
+    Consequence,
+    Count,
+    Digest,
+    Document,
+    Grown,
+    Name,
+    Payload,
+    Signed,
+    Time,
+)
 
 PublicKey = dict[str, JsonValue]
 KeyId = Name
@@ -334,14 +344,26 @@ class TermsAcknowledged(Signed):
     terms: Digest
 
 
-class DataDestroyed(Payload):
+DestructionRule = Literal["left", "removed", "remedy", "closed", "withdrawn", "retention", "repaired"]
+
+
+class DataDestroyed(Grown):
     """What was shredded, and why. The subject is the participant, or the collaboration."""
 
+    later: ClassVar = frozenset({"clause", "quarantined", "releases", "files"})
     type: ClassVar = "data.destroyed"
-    rule: Literal["left", "removed", "remedy", "closed", "withdrawn"]
+    rule: DestructionRule
     dispute: Name | None = Field(default=None, description="The upheld dispute whose remedy this is.")
     contributions: tuple[Name, ...] = ()
     key_ids: tuple[Name, ...] = ()
+    clause: Name | None = Field(default=None, description="The charter's clause whose days are over.")
+    quarantined: tuple[Name, ...] = Field(
+        default=(), description="Contributions and refused deliveries whose sealed copies were removed."
+    )
+    releases: tuple[Name, ...] = Field(default=(), description="Releases whose files left the shelf.")
+    files: dict[str, Digest] = Field(
+        default_factory=dict, description="Each removed file or folder → its digest, as recorded when made."
+    )
 
 
 PAYLOADS: tuple[type[Payload], ...] = (

@@ -361,9 +361,10 @@ def _data_destroyed(connection: Connection, entry: Entry, payload: e.DataDestroy
     """What is gone opens nothing any more; its receipts still prove what was."""
     for contribution in payload.contributions:
         mine = where(entry, t.contributions, {"contribution": contribution})
-        connection.execute(update(t.contributions).where(mine).values(status="destroyed"))
         taken_back = where(entry, t.withdrawals, {"contribution": contribution})
         connection.execute(update(t.withdrawals).where(taken_back).values(status="applied"))
+        gone = {"status": "destroyed", "sealed": None, "sealed_digest": None}
+        connection.execute(update(t.contributions).where(mine).values(**gone))
         drop(connection, entry, t.datasets, {"contribution": contribution})
         proofs = where(entry, t.receipts, {"subject": contribution})
         connection.execute(update(t.receipts).where(proofs).values(revoked=True))
@@ -371,6 +372,13 @@ def _data_destroyed(connection: Connection, entry: Entry, payload: e.DataDestroy
         # The room was written anew without them, so what was built from its old tables is gone as well.
         built = where(entry, t.receipts, {}) & t.receipts.c.stage.in_(("room", "cells", "protected"))
         connection.execute(update(t.receipts).where(built).values(revoked=True))
+    for name in payload.quarantined:
+        mine = where(entry, t.contributions, {"contribution": name})
+        connection.execute(update(t.contributions).where(mine).values(sealed=None, sealed_digest=None))
+    for release in payload.releases:
+        mine = where(entry, t.releases, {"release": release})
+        at = timestamp(entry.event.time)
+        connection.execute(update(t.releases).where(mine).values(destroyed_at=at))
 
 
 # --- the portal's door, whose own tables are no projections

@@ -87,6 +87,7 @@ def project(connection: Connection, entry: Entry) -> None:
         row |= {"subject": payload.receipt.subject, "revoked": False}
         row |= {"charter_digest": payload.receipt.charter_digest}
         row |= {"inputs": json_text(list(payload.receipt.inputs))}
+        row |= {"outputs": json_text(dict(payload.receipt.outputs))}
         add(connection, t.receipts, entry, row)
     PROJECTORS[type(payload)](connection, entry, payload)
 
@@ -105,7 +106,7 @@ def on(payload: type[_P]) -> Callable[[Callable[[Connection, Entry, _P], None]],
 
 @on(ContributionAccepted)
 def _contribution_accepted(connection: Connection, entry: Entry, payload: ContributionAccepted) -> None:
-    """Takes the place of an earlier refusal of the same contribution."""
+    """Takes the place of an earlier refusal of the same contribution, and repairs the one it corrects."""
     contribution = payload.receipt.subject
     table = t.contributions.c
     refused = (table.contribution == contribution) & (table.status == "refused")
@@ -115,17 +116,29 @@ def _contribution_accepted(connection: Connection, entry: Entry, payload: Contri
     row["charter_digest"] = payload.receipt.charter_digest
     row["purposes"] = json_text(list(payload.purposes))
     row["quarantined"] = sum(payload.quarantined_rows.values())
+    row |= {"supersedes": payload.supersedes, "recorded_at": timestamp(entry.event.time)}
+    digest = payload.quarantine_digest
+    row |= {"sealed": contribution if digest else None, "sealed_digest": digest}
     add(connection, t.contributions, entry, row)
+    repaired = (table.contribution == payload.supersedes) & (table.status == "refused")
+    repaired &= table.collaboration == entry.event.collaboration
+    by = {"superseded_by": contribution, "superseded_at": timestamp(entry.event.time)}
+    connection.execute(update(t.contributions).where(repaired).values(status="repaired", **by))
 
 
 @on(ContributionRefused)
 def _contribution_refused(connection: Connection, entry: Entry, payload: ContributionRefused) -> None:
-    """Another reason replaces the last one; the same reason again is a repetition."""
+    """Another reason, or another sealed copy, replaces the last one; the same again is a repetition."""
     table = t.contributions.c
-    changed = (table.contribution == entry.event.subject) & (table.status == "refused")
-    connection.execute(delete(t.contributions).where(changed & (table.code != payload.code)))
+    before = (table.contribution == entry.event.subject) & table.status.in_(("refused", "repaired"))
+    changed = (table.code != payload.code) | (table.status == "repaired")
+    if payload.sealed is not None:
+        changed |= table.sealed.is_(None) | table.sealed_digest.is_distinct_from(payload.quarantine_digest)
+    connection.execute(delete(t.contributions).where(before & changed))
     row = payload.model_dump(include={"dataset", "participant", "delivery", "rows", "code"})
     row |= {"contribution": entry.event.subject, "status": "refused", "quarantined": 0}
+    row |= {"recorded_at": timestamp(entry.event.time)}
+    row |= {"sealed": payload.sealed, "sealed_digest": payload.quarantine_digest}
     add(connection, t.contributions, entry, row)
 
 
@@ -154,6 +167,7 @@ def _gate_passed(connection: Connection, entry: Entry, payload: GatePassed) -> N
         "table_name": payload.table,
     }
     add(connection, t.datasets, entry, row)
+    _supersede(connection, entry, payload)
 
 
 @on(GateFailed)
@@ -194,7 +208,7 @@ def _output_withheld(connection: Connection, entry: Entry, payload: OutputWithhe
 def _output_released(connection: Connection, entry: Entry, payload: OutputReleased) -> None:
     row = payload.model_dump(include={"request", "release", "template", "purpose"})
     row |= {"receivers": json_text(list(payload.receivers)), "expires_at": timestamp(payload.expires_at)}
-    add(connection, t.releases, entry, row | {"recalled": False})
+    add(connection, t.releases, entry, row | {"recalled": False, "recorded_at": timestamp(entry.event.time)})
     _move(connection, entry, payload.request, "released", {"protected"})
 
 
@@ -227,6 +241,18 @@ def _accepted(entry: Entry, contribution: str, dataset: str) -> ColumnElement[bo
         & (table.dataset == dataset)
         & (table.status == "accepted")
     )
+
+
+def _supersede(connection: Connection, entry: Entry, payload: GatePassed) -> None:
+    """The contribution that is current now takes the place of all older ones of its dataset."""
+    table = t.contributions.c
+    mine = _accepted(entry, payload.contribution, payload.dataset)
+    place: int = connection.execute(select(table.seq).where(mine)).scalar_one()
+    connection.execute(update(t.contributions).where(mine).values(superseded_by=None, superseded_at=None))
+    others = (table.collaboration == entry.event.collaboration) & (table.dataset == payload.dataset)
+    older = others & (table.status == "accepted") & (table.seq < place) & table.superseded_by.is_(None)
+    by = {"superseded_by": payload.contribution, "superseded_at": timestamp(entry.event.time)}
+    connection.execute(update(t.contributions).where(older).values(**by))
 
 
 def _judge(connection: Connection, entry: Entry, payload: GatePassed | GateFailed, verdict: str) -> None:

@@ -16,6 +16,7 @@ from orchestration.audit.vocabulary import (
     Detail,
     Digest,
     Document,
+    Grown,
     Handover,
     Name,
     Parameter,
@@ -26,8 +27,10 @@ from orchestration.audit.vocabulary import (
 )
 
 
-class ContributionAccepted(Handover):
+class ContributionAccepted(Grown, Handover):
     """`receipt.subject` is the contribution id."""
+
+    later: ClassVar = frozenset({"quarantine_digest", "supersedes"})
 
     type: ClassVar = "contribution.accepted"
     stage: ClassVar[Stage] = "contribution"
@@ -36,6 +39,12 @@ class ContributionAccepted(Handover):
     delivery: Name
     rows: Count
     quarantined_rows: dict[str, Count] = Field(default_factory=dict, description="Reason code → rows.")
+    quarantine_digest: Digest | None = Field(
+        default=None, description="Of the rejected rows' numbers and reasons, sealed for the signer."
+    )
+    supersedes: Name | None = Field(
+        default=None, description="The contribution, or refused delivery, that the manifest says it corrects."
+    )
     dropped_columns: Count = 0
     source_digest: Digest
     vault_digest: Digest
@@ -45,8 +54,10 @@ class ContributionAccepted(Handover):
     manifest: dict[str, JsonValue] = Field(description="The steward's signed statement, a DSSE envelope.")
 
 
-class ContributionRefused(Payload):
+class ContributionRefused(Grown):
     """The event's subject is the contribution id."""
+
+    later: ClassVar = frozenset({"sealed_for", "quarantine_digest"})
 
     type: ClassVar = "contribution.refused"
     dataset: str | None
@@ -57,6 +68,10 @@ class ContributionRefused(Payload):
     next_step: str
     rows: Count | None = None
     sealed: str | None = Field(default=None, description="File name of the sealed copy, if one was kept.")
+    sealed_for: tuple[Name, ...] = Field(
+        default=(), description="Members who can open the sealed copy; none: the house itself."
+    )
+    quarantine_digest: Digest | None = Field(default=None, description="Of the sealed copy.")
 
 
 class DatasetDeidentified(Handover):

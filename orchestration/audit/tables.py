@@ -83,7 +83,7 @@ contributions = Table(
     Column("dataset", Text),
     Column("participant", Text, nullable=False),
     Column("delivery", Text, nullable=False),
-    Column("status", Text, nullable=False, comment="accepted | refused"),
+    Column("status", Text, nullable=False, comment="accepted | refused | repaired | destroyed"),
     Column("rows", BigInteger),
     Column("quarantined", BigInteger, nullable=False),
     Column("code", Text, comment="Why it was refused."),
@@ -92,6 +92,12 @@ contributions = Table(
     Column("purposes", Text, comment="JSON array; only of accepted ones: what it was given for."),
     Column("table_name", Text, comment="De-identified table, once made."),
     Column("gate", Text, comment="passed | failed, once judged."),
+    Column("recorded_at", Text, comment="When it was accepted or refused: its days are counted from here."),
+    Column("sealed", Text, comment="Folder of what is sealed for its steward, while that is kept."),
+    Column("sealed_digest", Text, comment="Of that folder."),
+    Column("supersedes", Text, comment="The contribution or refusal that its manifest says it corrects."),
+    Column("superseded_by", Text, comment="The newer one that took its place: its gate passed."),
+    Column("superseded_at", Text, comment="When it did."),
     Column("seq", Number, nullable=False),
     UniqueConstraint(
         "collaboration", "dataset", "charter_digest", "source_digest", name="contribution_accepted_once"
@@ -160,6 +166,8 @@ releases = Table(
     Column("expires_at", Text, nullable=False, comment="As `events.timestamp` writes it: sorts by time."),
     Column("recalled", Boolean, nullable=False),
     Column("outdated", Text, comment="people_withdrawn | contribution_withdrawn | superseded, once it is."),
+    Column("recorded_at", Text, comment="When it was released: its days are counted from here."),
+    Column("destroyed_at", Text, comment="When its files were removed from the shelf."),
     Column("seq", Number, nullable=False),
 )
 
@@ -184,6 +192,7 @@ receipts = Table(
     Column("subject", Text, nullable=False),
     Column("charter_digest", Text, comment="The charter it was given under."),
     Column("inputs", Text, comment="JSON array: receipts of the stages before."),
+    Column("outputs", Text, comment="JSON object: name of an output → its digest."),
     Column("revoked", Boolean, nullable=False, comment="Taken back: proves what was, opens nothing."),
     Column("seq", Number, nullable=False),
     Index("receipts_by_subject", "subject", "stage"),

@@ -7,7 +7,7 @@ Belongs here: base classes and scalar types. Must not be here: any single event 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     StringConstraints,
+    model_serializer,
     model_validator,
 )
 
@@ -76,6 +78,24 @@ class Payload(Document):
     """Base of all payloads; `type` names the event."""
 
     type: ClassVar[str]
+
+
+class Grown(Payload):
+    """A payload that got fields later: while they say nothing they are left out, as if they were not there.
+
+    So an event of before has the same canonical bytes, and the same leaf, as on the day it was written.
+    """
+
+    later: ClassVar[frozenset[str]]
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        fields = type(self).model_fields
+        for name in self.later:
+            if name in written and getattr(self, name) == fields[name].get_default(call_default_factory=True):
+                del written[name]
+        return written
 
 
 class Handover(Payload):

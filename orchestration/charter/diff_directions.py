@@ -67,6 +67,12 @@ def absent_is(direction: Direction) -> Compare:
     return compare
 
 
+def where(old: Any, new: Any) -> Direction | None:
+    """De-identification in the room is looser than at the source, which is what leaving it out means."""
+    before, after = ("at_source" if each is None else each for each in (old, new))
+    return "neutral" if before == after else ranked("in_room", "at_source")(before, after)
+
+
 def maturity(old: Any, new: Any) -> Direction | None:
     """From people to machines, or back, is another way to decide: neither looser nor stricter by itself."""
     return ranked("automatic_checks", "formal_audit", "private_computation")(old, new)

@@ -24,6 +24,7 @@ from orchestration.charter.diff_directions import (
     ranked,
     technique,
     unknown,
+    where,
 )
 from orchestration.charter.enforcement_wording import (
     checklist_item,
@@ -154,6 +155,7 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "period.until": Value("Data until", more),
         "max_rows": Value("Most rows", more),
         "max_bytes": Value("Most bytes", more),
+        "deidentify": Value("De-identified", where),
         "threshold": Value("Fewest units of a shown cell", less),
         "unique_key": Value("Unique key", closed_set),
         "attestation_days": Value("Days until attested anew", more),
@@ -225,6 +227,7 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
     },
     "retention": {
         "contributions_days": Value("Days contributions are kept", more),
+        "superseded_days": Value("Days a replaced contribution is kept", more),
         "quarantine_days": Value("Days quarantine is kept", more),
         "releases_days": Value("Days releases are kept", more),
     },

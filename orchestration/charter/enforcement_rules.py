@@ -17,6 +17,7 @@ from orchestration.charter.enforcement_wording import (
     computation,
     consent,
     decision,
+    deidentify,
     field,
     formats,
     giver,
@@ -80,6 +81,7 @@ PACKAGES = {
     "room": "orchestration/engine",
     "log": "orchestration/audit",
     "lineage": "orchestration/audit",
+    "destruction": "orchestration/stages",
 }
 
 TERM = "Term"
@@ -173,6 +175,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(DATA, "datasets.*.max_rows", _OWN, ("contribution", "gate"), lambda n: f"At most {n:,} rows."),
     Rule(DATA, "datasets.*.max_bytes", _OWN, ("contribution",), lambda n: f"At most {n:,} bytes."),
+    Rule(DATA, "datasets.*.deidentify", _OWN, ("contribution", "deidentified"), deidentify),
     Rule(
         DATA,
         "datasets.*.unique_key",
@@ -285,17 +288,30 @@ RULES: tuple[Rule, ...] = (
         RETENTION,
         "retention.contributions_days",
         _OWN,
-        (),
+        ("destruction",),
         lambda n: f"Contributions are gone after {n} days.",
+    ),
+    Rule(
+        RETENTION,
+        "retention.superseded_days",
+        _OWN,
+        ("destruction",),
+        lambda n: f"A contribution that a newer one replaced is gone {n} days later.",
     ),
     Rule(
         RETENTION,
         "retention.quarantine_days",
         _OWN,
-        (),
-        lambda n: f"Quarantined rows are gone after {n} days.",
+        ("destruction",),
+        lambda n: f"Refused deliveries, and what is said of rejected rows, are gone after {n} days.",
     ),
-    Rule(RETENTION, "retention.releases_days", _OWN, (), lambda n: f"Releases are gone after {n} days."),
+    Rule(
+        RETENTION,
+        "retention.releases_days",
+        _OWN,
+        ("destruction",),
+        lambda n: f"Releases are gone after {n} days.",
+    ),
     Rule(RETENTION, "withdrawal", ("releases", "people", "days"), ("contribution", "opening"), withdrawal),
     Rule(
         OUTPUT,

@@ -141,6 +141,13 @@ def formats(names: list[str]) -> str:
     return f"An insight is handed on as {_words(names)} and as nothing else."
 
 
+def deidentify(where: str) -> str:
+    """Whether raw rows reach the room."""
+    if where == "in_room":
+        return "Raw rows may be delivered; they are encrypted on arrival and de-identified in the room."
+    return "Only what the contributor prepared at its own desk is taken; raw rows are refused."
+
+
 def field(clause: dict[str, Any]) -> str:
     """Such as "string of at most 40, required; pseudonymized (household) as unit"."""
     becomes = f" as {clause['as']}" if "as" in clause else ""

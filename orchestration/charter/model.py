@@ -70,6 +70,8 @@ LawfulBasis = Literal[
 ]
 OutputFormat = Literal["parquet", "csv", "json", "vega_lite", "png"]
 
+Deidentify = Literal["at_source", "in_room"]
+
 Threshold = Annotated[Whole, Spec(ge=2, le=1_000_000)]
 SpdxId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
 # One path of a clause, such as `retention.releases_days`; `*` stands for any one name.
@@ -128,12 +130,21 @@ class Dataset(Clause):
     max_bytes: Annotated[Whole, Spec(ge=1, le=10**14)]
     threshold: Threshold | None = Spec(None, description="Stricter than the output section, or left out.")
     unique_key: tuple[Slug, ...] = Spec((), description="Attributes that together name a row once.")
+    deidentify: Deidentify | None = Spec(
+        None,
+        description="Where the techniques are applied: at the contributor's desk (default) or in the room.",
+    )
     onboarding: tuple[ChecklistItem, ...] = Spec(
         (), max_length=100, description="What the contributor attests before the first delivery."
     )
     attestation_days: Days = Spec(365, description="An attestation is good for so long.")
     consent: ConsentRule | None = Spec(None, description="Whose rows may be used, person by person.")
     fields: tuple[Field, ...] = Spec(min_length=1, max_length=500)
+
+    @property
+    def takes_raw(self) -> bool:
+        """Whether raw rows may be delivered; otherwise only what its contributor prepared."""
+        return self.deidentify == "in_room"
 
     def field(self, name: str) -> Field | None:
         """The permitted column of that name, or None: an undeclared column."""
@@ -202,6 +213,9 @@ class Retention(Clause):
     """After how many days each thing must be gone."""
 
     contributions_days: Days
+    superseded_days: Days | None = Spec(
+        None, description="A contribution whose place a newer one took; absent: like any other."
+    )
     quarantine_days: Days
     releases_days: Days
 

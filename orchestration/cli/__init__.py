@@ -28,12 +28,14 @@ from orchestration.cli import (
     members,
     parties,
     report,
+    room,
     terms,
     withdraw,
 )
 from orchestration.cli.can import can
 from orchestration.cli.console import refuse
 from orchestration.cli.emergency import emergency
+from orchestration.cli.prepare import prepare
 from orchestration.cli.record import record
 from orchestration.cli.serve import serve
 from orchestration.cli.witness import witness
@@ -56,7 +58,9 @@ app.command("serve", rich_help_panel=_HOUSE)(serve)
 app.command("dev", rich_help_panel=_HOUSE)(house.dev)
 
 _WORK = "Data and insights"
+app.command("prepare", rich_help_panel=_WORK)(prepare)
 app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
+app.add_typer(room.app, name="room", rich_help_panel=_WORK)
 app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
 app.command("request", rich_help_panel=_WORK)(insight.request)
 app.command("run", rich_help_panel=_WORK)(contribution.run)

@@ -15,8 +15,9 @@ from orchestration.cli.console import JsonFlag, emit, err, table
 from orchestration.cli.options import CollaborationOption, WhyOption, chosen_charter
 from orchestration.cli.progress import bytes_bar, steps
 from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
-from orchestration.errors import ConfigError, Reason
+from orchestration.errors import ConfigError, ContributionError, Reason
 from orchestration.house import OPERATOR, House
+from orchestration.participants.deliveries import RAW
 from orchestration.scope.delivery import make_delivery
 from orchestration.scope.manifest import Period
 from orchestration.settings import load_settings
@@ -34,7 +35,7 @@ NO_FILE = Reason(
 
 
 def contribute(
-    file: Annotated[Path, typer.Argument(help="CSV (UTF-8) or Parquet file.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV or NDJSON (UTF-8), or Parquet file.")],
     *,
     dataset: Annotated[str, typer.Option(help="Dataset of the charter.")],
     provenance: Annotated[str, typer.Option(help="Where the rows come from; kept in the log, for all.")],
@@ -58,6 +59,8 @@ def contribute(
         declared = charter.dataset(dataset)
         if not file.is_file():
             raise ConfigError(NO_FILE)
+        if not declared.takes_raw:  # the room would refuse it, but only after raw rows had left the desk
+            raise ContributionError(RAW, dataset=declared.id)
         steward = signer or f"{declared.participant}.steward"
         own = private_key(house, charter.collaboration, steward, key, passphrase_file)
         with bytes_bar(f"Delivering {declared.title}", file.stat().st_size) as advance:
@@ -68,7 +71,7 @@ def contribute(
                 signer=steward,
                 key=own,
                 landing=house.landing(charter.collaboration, declared.participant),
-                period=_period(declared, start, until),
+                period=period_of(declared, start, until),
                 provenance=provenance,
                 on_bytes=advance,
             )
@@ -112,7 +115,8 @@ def run(
         raise typer.Exit(1)
 
 
-def _period(dataset: Dataset, start: datetime | None, until: datetime | None) -> Period:
+def period_of(dataset: Dataset, start: datetime | None, until: datetime | None) -> Period:
+    """The days that were said, or else the charter's. Raises: ConfigError (`contribute.no_period`)."""
     first = start.date() if start else (dataset.period.start if dataset.period else None)
     last = until.date() if until else (dataset.period.end if dataset.period else None)
     if first is None or last is None:

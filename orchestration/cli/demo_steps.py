@@ -24,10 +24,13 @@ from orchestration.cli.progress import bytes_bar, steps
 from orchestration.cli.trial import trial_keys
 from orchestration.errors import ConfigError, GlasshouseError, IntegrityError, Reason, ServiceError, public
 from orchestration.house import OPERATOR, House
+from orchestration.participants.invitation import open_invitation
 from orchestration.scope.delivery import make_delivery
+from orchestration.scope.dispatch import Declared, dispatch
 from orchestration.scope.manifest import Period
+from orchestration.scope.preparation import prepared
 from orchestration.signing import SigningKey
-from orchestration.stages import access, founding, governance
+from orchestration.stages import access, founding, governance, inviting
 from orchestration.stages import request as requests
 from orchestration.stages.access import OpenedInsight
 from orchestration.stages.recorder import Caller
@@ -95,6 +98,9 @@ def _deliver(house: House, charter: Charter, data: Path, keys: Mapping[str, Sign
             continue
         file = data / f"{dataset.id}.parquet"
         steward = f"{dataset.participant}.steward"
+        if not dataset.takes_raw:
+            _prepare(house, charter, dataset, file, keys[steward], steward)
+            continue
         with bytes_bar(f"{dataset.participant} delivers {dataset.id}", file.stat().st_size) as advance:
             make_delivery(
                 file,
@@ -107,6 +113,26 @@ def _deliver(house: House, charter: Charter, data: Path, keys: Mapping[str, Sign
                 provenance=_PROVENANCE,
                 on_bytes=advance,
             )
+
+
+def _prepare(
+    house: House, charter: Charter, dataset: Dataset, file: Path, key: SigningKey, steward: str
+) -> None:
+    """The steward's own desk, here in the same process: invited, prepared, sealed, delivered."""
+    err.print(f"[dim]{dataset.participant} prepares {dataset.id} at its own desk[/]")
+    desk = open_invitation(inviting.invitation(house, charter, steward), key)
+    declared = Declared(provenance=_PROVENANCE, period=_period(dataset), method="survey", countries=("US",))
+    with prepared(house.settings, dataset, str(file), desk.key) as made:
+        dispatch(
+            made,
+            declared,
+            charter=desk.charter,
+            signer=steward,
+            key=key,
+            key_id=desk.key_id,
+            recipient=desk.recipient,
+            out=house.landing(charter.collaboration, dataset.participant),
+        )
 
 
 def _period(dataset: Dataset) -> Period:

@@ -19,8 +19,12 @@ from orchestration.settings import Settings
 
 
 @contextmanager
-def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory database with memory limit and encrypted spill files; not yet confined."""
+def connect(settings: Settings, *, in_order: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory database with memory limit and encrypted spill files; not yet confined.
+
+    Args:
+        in_order: rows come in the order of their file, so that they can be numbered; slower.
+    """
     with scratch(settings.root / "tmp") as spill, duckdb.connect() as connection:
         load_httpfs(connection)
         connection.execute(f"SET memory_limit = {quote_text(settings.duckdb_memory)}")
@@ -29,14 +33,16 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         # A moment belongs to the same day on every host.
         connection.execute("SET TimeZone = 'UTC'")
         # Row order carries no meaning here, and keeping it costs memory on large writes.
-        connection.execute("SET preserve_insertion_order = false")
-        if settings.duckdb_threads:
+        connection.execute(f"SET preserve_insertion_order = {str(in_order).lower()}")
+        if in_order:
+            connection.execute("SET threads = 1")
+        elif settings.duckdb_threads:
             connection.execute(f"SET threads = {settings.duckdb_threads:d}")
         yield connection
 
 
 def confine(
-    connection: duckdb.DuckDBPyConnection, *, files: Iterable[Path] = (), folders: Iterable[Path] = ()
+    connection: duckdb.DuckDBPyConnection, *, files: Iterable[Path | str] = (), folders: Iterable[Path] = ()
 ) -> None:
     """Allow these files and folders, nothing else, for the rest of the connection's life."""
     connection.execute(f"SET allowed_paths = {_quote_list(files)}")
@@ -55,5 +61,5 @@ def quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _quote_list(paths: Iterable[Path]) -> str:
+def _quote_list(paths: Iterable[Path | str]) -> str:
     return "[" + ", ".join(quote_text(str(path)) for path in paths) + "]"

@@ -1,8 +1,8 @@
 """The vault: raw contributions as Parquet, each encrypted under its own key.
 
 Intake is handed a `VaultWriter`, which reads nothing; de-identification a `VaultReader` of one contribution;
-nobody else has a reason to come. The key travels as a bound parameter only. Quarantined rows rest here too,
-under the contribution's key.
+nobody else has a reason to come. The key travels as a bound parameter only. Lists of people who were taken out
+rest here too, each under its own key. Must not be here: rows that did not fit, which nobody keeps.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BUSY = Reason(
 
 
 class Vault:
-    """Encrypted Parquet files under `<home>/vault`, one or two per contribution."""
+    """Encrypted Parquet files under `<home>/vault`, one per contribution."""
 
     def __init__(self, settings: Settings, keys: Keys) -> None:
         self.folder = settings.root / "vault"
@@ -65,9 +65,6 @@ class Vault:
     def path(self, contribution: str) -> Path:
         return self.folder / f"{contribution}.parquet"
 
-    def rejects_path(self, contribution: str) -> Path:
-        return self.folder / f"{contribution}.rejected.parquet"
-
     def writer(self, contribution: str) -> VaultWriter:
         """For intake: puts this contribution here, under a key of its own."""
         name = self.key_id(contribution)
@@ -80,9 +77,8 @@ class Vault:
     def discard(self, contribution: str) -> None:
         """Remove what an attempt that came to nothing left here, its key included."""
         for name in (contribution, self.next_name(contribution)):
-            for path in (self.path(name), self.rejects_path(name)):
+            for path in (*self.folder.glob(f"{name}.*"), partial(self.path(name))):
                 path.unlink(missing_ok=True)
-                partial(path).unlink(missing_ok=True)
             self._keys.destroy(self.key_id(name))
 
     @staticmethod
@@ -103,7 +99,6 @@ class Vault:
         elif new.exists():
             self._keys.destroy(key)
             self._keys.create(key, self._keys.secret(new_key))
-            self.rejects_path(contribution).unlink(missing_ok=True)
             os.replace(new, self.path(contribution))
             sync(self.folder)
         self._keys.destroy(new_key)
@@ -120,18 +115,17 @@ class VaultWriter:
     def __init__(self, vault: Vault, contribution: str, keys: Keys) -> None:
         self.key_id = vault.key_id(contribution)
         self.path = vault.path(contribution)
-        self.rejects_path = vault.rejects_path(contribution)
         self._keys = keys
         self._key: bytes | None = None
 
-    def write(self, connection: duckdb.DuckDBPyConnection, query: str, *, rejects: bool = False) -> int:
+    def write(self, connection: duckdb.DuckDBPyConnection, query: str) -> int:
         """Write the rows of `query` encrypted; returns how many. A torn file never gets the final name.
 
         The first write starts the contribution afresh: what an attempt that was killed left here is noise.
         """
         if self._key is None:
             self._key = self._keys.renew(self.key_id)
-        with replacing(self.rejects_path if rejects else self.path) as temporary:
+        with replacing(self.path) as temporary:
             row = connection.execute(
                 f"COPY ({query}) TO {quote_text(str(temporary))}"
                 " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1,"

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from orchestration.audit import tables as t
 from orchestration.audit.stage_events import ContributionAccepted
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_json
@@ -18,7 +19,7 @@ from orchestration.errors import ContributionError, PolicyDeniedError, Reason
 from orchestration.participants import policy
 from orchestration.participants.question import Question
 from orchestration.participants.standing import require_running
-from orchestration.participants.state import Grant, State, moment, participant_of
+from orchestration.participants.state import Grant, Key, State, moment, participant_of
 from orchestration.scope.manifest import BAD_MANIFEST, Manifest, claimed_manifest, verified_manifest
 
 UNDECLARED_DATASET = Reason(
@@ -55,6 +56,21 @@ NOT_ATTESTED = Reason(
     "contribution.not_attested",
     "Nobody has attested the onboarding checklist of {dataset}, or its attestation ended: {items} missing.",
     "A steward of {participant} attests it with evidence: `glasshouse dataset attest {dataset}`.",
+)
+RAW = Reason(
+    "contribution.raw_not_accepted",
+    "The charter has {dataset} de-identified at its source; raw rows of it do not enter the room.",
+    "Prepare them at your own desk: `glasshouse prepare FILE --dataset {dataset}`.",
+)
+OTHER_CHARTER = Reason(
+    "contribution.other_charter",
+    "The package was prepared under another version of the charter of {collaboration}.",
+    "Have the house invite you anew (`glasshouse room invite`), and prepare the file again.",
+)
+NOTHING_TO_SUPERSEDE = Reason(
+    "contribution.nothing_to_supersede",
+    "The manifest says that it corrects a delivery of {dataset} that is not on record.",
+    "Name one of this dataset's deliveries (`glasshouse status`), or leave out what it corrects.",
 )
 OTHER_MANIFEST = Reason(
     "contribution.other_manifest",
@@ -95,6 +111,19 @@ def require_declared(state: State, charter: Charter, dataset: Dataset, envelope:
     return manifest
 
 
+def signing_key(state: State, participant: str, envelope: dict[str, Any]) -> Key | None:
+    """The key in force of the member of this participant who verifiably signed; None: nobody known did."""
+    try:
+        signer = claimed_manifest(envelope).signer
+        key = state.active_key(signer)
+        if key is None or participant_of(signer) != participant:
+            return None
+        verified_manifest(envelope, key.public_key)
+    except ContributionError:
+        return None
+    return key
+
+
 def emergency_grant(state: State, dataset: Dataset, manifest: Manifest) -> Grant | None:
     """The emergency grant without which the signer could not give this; None when it needs none."""
     lent = (policy.emergency_grant(state, each) for each in _questions(dataset, manifest))
@@ -110,11 +139,12 @@ def require_as_signed(state: State, charter: Charter, payload: ContributionAccep
     manifest = require_declared(state, charter, dataset, payload.manifest)
     contribution = payload.receipt.subject
     said = (manifest.participant, manifest.signer, manifest.purposes, manifest.sha256, manifest.rows)
+    corrects = payload.supersedes == manifest.supersedes
     rows = payload.rows + sum(payload.quarantined_rows.values())
     told = (payload.participant, payload.signer, payload.purposes, payload.source_digest, rows)
-    made = contribution_id(charter, dataset.id, manifest.sha256)
+    made = contribution_id(charter, dataset.id, manifest.content)
     vault = payload.receipt.outputs == {"vault": payload.vault_digest}
-    if said != told or made != contribution or not vault or rows > dataset.max_rows:
+    if said != told or not corrects or made != contribution or not vault or rows > dataset.max_rows:
         raise PolicyDeniedError(OTHER_MANIFEST, contribution=contribution)
     return manifest
 
@@ -131,6 +161,10 @@ def _mistakes(
     facts = {"collaboration": charter.collaboration, "participant": dataset.participant}
     if (manifest.collaboration, manifest.participant) != (charter.collaboration, dataset.participant):
         yield ContributionError(OTHER_COLLABORATION, **facts)
+    if manifest.prepared is None and not dataset.takes_raw:
+        yield ContributionError(RAW, dataset=dataset.id)
+    if manifest.prepared is not None and manifest.prepared.charter != charter.digest:
+        yield ContributionError(OTHER_CHARTER, **facts)
     if manifest.dataset != dataset.id:
         yield ContributionError(UNDECLARED_DATASET, **facts, known=dataset.id)
     for day in (state.at.date(), manifest.created.date()):
@@ -147,6 +181,8 @@ def _mistakes(
         yield ContributionError(OUTSIDE_PERIOD, dataset=dataset.id, start=allowed.start, end=allowed.end)
     if not set(manifest.purposes) <= set(dataset.purposes):
         yield ContributionError(PURPOSE, dataset=dataset.id, allowed=", ".join(dataset.purposes))
+    if manifest.supersedes is not None and not _is_own(state, dataset, manifest.supersedes):
+        yield ContributionError(NOTHING_TO_SUPERSEDE, dataset=dataset.id)
     missing = _not_attested(state, dataset)
     if missing:
         yield ContributionError(
@@ -155,6 +191,12 @@ def _mistakes(
             participant=dataset.participant,
             items=", ".join(missing),
         )
+
+
+def _is_own(state: State, dataset: Dataset, name: str) -> bool:
+    """Whether there is such a contribution or refusal: of this dataset, or of none that was known."""
+    rows = state.rows(t.contributions, contribution=name, participant=dataset.participant)
+    return any(row.dataset in (dataset.id, None) for row in rows)
 
 
 def _not_attested(state: State, dataset: Dataset) -> list[str]:

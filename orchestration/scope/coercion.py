@@ -1,8 +1,9 @@
 """The charter's fields compiled to SQL that types, limits and sorts the rows of one delivery.
 
 A row is kept when every permitted field has its type and stays inside its limits; otherwise it goes to
-quarantine with the first reason that applies. Columns that the charter does not name are not selected, so
-they never reach the disk. Reasons: `required`, `type`, `too_long`, `out_of_range`, `not_allowed`.
+quarantine with the first reason that applies: its number and the reason, no value of it. Columns that the
+charter does not name are not selected, so they never reach the disk. Reasons: `required`, `type`, `too_long`,
+`out_of_range`, `not_allowed`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ COLUMN_TYPE = Reason(
     "Export them as text, numbers or dates.",
 )
 
-REASON = "quarantined: why"  # no field of a charter can have this name, nor "typed:…"
+_NUMBER = "row: number"  # no field of a charter can have this name, nor "typed:…"
 _EXACT = {"DOUBLE": "1e-15", "FLOAT": "1e-7"}  # relative error of a number that was written with two places
 
 _DAY = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
@@ -50,10 +51,12 @@ _FIRST_DAY, _LAST_DAY = "'0001-01-01'", "'9999-12-31'"
 
 @dataclass(frozen=True)
 class Intake:
-    """SQL of one delivery: `kept` are typed rows, `rejected` the raw ones with a column `REASON`.
+    """SQL of one delivery: `kept` are typed rows, `rejected` (number, reason) of the others.
 
-    `rows` counts all rows, `reasons` the rejected by reason. `dropped` is how many undeclared columns the
-    file had; their names are not kept, because a file without a header shows its first customer there.
+    Numbers count the file's rows from 1, without a header; they are right only on a connection that keeps
+    rows in order. `rows` counts all rows, `reasons` the rejected by reason. `dropped` is how many undeclared
+    columns the file had; their names are not kept, because a file without a header shows its first customer
+    there.
     """
 
     rows: str
@@ -79,6 +82,10 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
     raw = ", ".join(f"{_raw(source, f)} AS {quote_name(f.name)}" for f in present)
     typed = ", ".join(f"{_typed(f, source.types[f.name])} AS {quote_name(_typed_name(f))}" for f in present)
     checked = f"SELECT *, {typed} FROM (SELECT {raw} FROM {source.relation})"
+    number = quote_name(_NUMBER)
+    numbered = (
+        f"SELECT *, {typed} FROM (SELECT {raw}, row_number() OVER () AS {number} FROM {source.relation})"
+    )
     reason = _reason(present, source.types)
     kept_columns = ", ".join(
         f"{quote_name(_typed_name(f))} AS {quote_name(f.name)}"
@@ -86,12 +93,10 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
         else f"NULL::{f.sql_type} AS {quote_name(f.name)}"
         for f in dataset.fields
     )
-    texts = ", ".join(f"CAST({quote_name(f.name)} AS VARCHAR) AS {quote_name(f.name)}" for f in present)
     return Intake(
         rows=f"SELECT count(*) FROM {source.relation}",
         kept=f"SELECT {kept_columns} FROM ({checked}) WHERE {reason} IS NULL",
-        rejected=f"SELECT {reason} AS {quote_name(REASON)}, {texts} FROM ({checked})"
-        f" WHERE {reason} IS NOT NULL",
+        rejected=f"SELECT {number}, {reason} FROM ({numbered}) WHERE {reason} IS NOT NULL",
         reasons=f"SELECT reason, count(*) FROM (SELECT {reason} AS reason FROM ({checked}))"
         " WHERE reason IS NOT NULL GROUP BY reason",
         dropped=len(source.columns) - len(present),

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 
@@ -21,8 +20,8 @@ from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file
 from orchestration.engine.files import sync, write_durably
 from orchestration.errors import ContributionError
-from orchestration.scope.manifest import MANIFEST_FILE, Manifest, Period
-from orchestration.scope.source import MALFORMED, open_source
+from orchestration.scope.manifest import MANIFEST_FILE, Format, Manifest, Period
+from orchestration.scope.source import FORMATS, MALFORMED, open_source
 from orchestration.signing import SigningKey
 
 
@@ -48,7 +47,7 @@ def make_delivery(
 
     Raises: ContributionError (`contribution.malformed`) when the rows cannot even be counted.
     """
-    format_: Literal["csv", "parquet"] = "parquet" if file.suffix.lower() in (".parquet", ".pq") else "csv"
+    format_ = format_of(file.name)
     created = datetime.now(UTC).replace(microsecond=0)
     digest = digest_file(file)
     name = f"{dataset.id}-{created:%Y%m%dT%H%M%S}-{digest[7:15]}-{secrets.token_hex(2)}"
@@ -78,8 +77,13 @@ def make_delivery(
     return name
 
 
+def format_of(name: str) -> Format:
+    """The format that a file's name tells; CSV when it tells none."""
+    return FORMATS.get(Path(name).suffix.lower(), "csv")
+
+
 def count_rows(file: Path, format_: str) -> int:
-    """Rows of a CSV or Parquet file.
+    """Rows of a file.
 
     Raises: ContributionError (`contribution.malformed`).
     """

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from orchestration.errors import ContributionError, GlasshouseError, Reason
+from orchestration.scope.provenance import Provenance
 from orchestration.signing import SigningKey, unsafe_payload, verify
 
 MANIFEST_FILE = "manifest.json"
@@ -47,6 +48,7 @@ BAD_DELIVERY_NAME = Reason(
     "Rename the folder, or let `glasshouse contribute` name it.",
 )
 
+Format = Literal["csv", "tsv", "ndjson", "parquet"]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,100}$")]  # whether it is known is asked later
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$")]
@@ -62,6 +64,35 @@ class Period(BaseModel):
     last: date
 
 
+class Quality(BaseModel):
+    """Figures of a prepared package; about all of its rows, never about one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(ge=0)
+    rejected: dict[str, int] = Field(default={}, description="Reason → rows left out at the desk.")
+    dropped_columns: int = Field(0, ge=0)
+    checks: int = Field(ge=0, description="Rules of the gate that were asked.")
+    warnings: tuple[Name, ...] = Field((), description="Rules that do not hold, none of them critical.")
+    k: int | None = Field(None, description="Smallest class of equal quasi-identifiers.")
+    unique: float | None = Field(None, ge=0, le=1, description="Share of rows alone in their class.")
+
+
+class Prepared(BaseModel):
+    """What was done at the contributor's desk: under which charter, with which key, with what result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    charter: Digest
+    key_id: Name = Field(description="Collaboration key of the pseudonyms.")
+    content: Digest = Field(description="Keyed fingerprint of the rows, whatever their order.")
+    transfer: Literal["sealed_package"] = "sealed_package"
+    lawful_basis: str = Field(min_length=1, max_length=100)
+    license: str = Field(min_length=1, max_length=100)
+    quality: Quality
+    provenance: Provenance
+
+
 class Manifest(BaseModel):
     """What the steward declares; every field is checked against the charter or the file."""
 
@@ -75,13 +106,22 @@ class Manifest(BaseModel):
     provenance: str = Field(min_length=1, max_length=2000, description="Where the rows come from.")
     period: Period
     file: FileName
-    format: Literal["csv", "parquet"]
+    format: Format
     rows: int = Field(ge=0)
     sha256: Digest
     created: datetime
+    supersedes: Name | None = Field(
+        default=None, description="The contribution, or refused delivery, that this one corrects."
+    )
+    prepared: Prepared | None = Field(None, description="Of a package made by `glasshouse prepare`.")
+
+    @property
+    def content(self) -> str:
+        """The digest that names the rows: sealing the same rows twice gives two files, and one content."""
+        return self.sha256 if self.prepared is None else self.prepared.content
 
     def signed(self, key: SigningKey) -> dict[str, Any]:
-        return key.sign(self.model_dump(mode="json"), PAYLOAD_TYPE)
+        return key.sign(self.model_dump(mode="json", exclude_none=True), PAYLOAD_TYPE)
 
 
 def check_delivery_name(name: str) -> str:

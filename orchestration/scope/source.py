@@ -1,24 +1,27 @@
 """A delivered file as a SQL table expression, after the checks that need no knowledge of its rows.
 
-Two formats: CSV (UTF-8, comma, double quotes, header) and Parquet. Types never come from sniffing: CSV is
-read as text and the charter's types are applied by `coercion`. Column names of a CSV are the sender's and
-so hostile: they never reach SQL, columns are addressed by position.
+Four formats: CSV and TSV, NDJSON, Parquet. Types never come from sniffing: text formats are read as text and
+the charter's types are applied by `coercion`. Must not be here: how each format is read.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import duckdb
 
-from orchestration.engine.duck import quote_name, quote_text
 from orchestration.errors import ContributionError, Reason
-from orchestration.scope.manifest import IS_LINK, Manifest
+from orchestration.scope.csv_files import open_csv
+from orchestration.scope.manifest import IS_LINK, Format, Manifest
+from orchestration.scope.ndjson_files import open_ndjson
+from orchestration.scope.parquet_files import open_parquet
+from orchestration.scope.tabular import EMPTY as EMPTY
+from orchestration.scope.tabular import ENCODING
+from orchestration.scope.tabular import MALFORMED as MALFORMED
+from orchestration.scope.tabular import Source as Source
 
 NO_FILE = Reason(
     "contribution.no_file",
@@ -35,54 +38,40 @@ WRONG_DIGEST = Reason(
     "The file is not the one the steward signed: its SHA-256 differs from the manifest's.",
     "Deliver the file again; if it keeps differing, it is changed on its way.",
 )
-ENCODING = Reason(
-    "contribution.encoding",
-    "The CSV is not UTF-8 text ({found}).",
-    "Export it as UTF-8, with or without a byte order mark.",
-)
 NUL_BYTES = Reason(
     "contribution.nul_bytes",
-    "The CSV contains NUL bytes, which text does not have.",
+    "The {format} file contains NUL bytes, which text does not have.",
     "Export it again; a file copied while being written often looks like this.",
 )
-MALFORMED = Reason(
-    "contribution.malformed",
-    "The {format} file cannot be read to its end: it is truncated, or its quoting or structure is broken.",
-    "Check the export; in CSV every row needs the header's number of fields and quotes must be closed.",
+COMPRESSED = Reason(
+    "contribution.compressed",
+    "The file is compressed ({kind}); what is in it was not looked at.",
+    "Unpack it first; Parquet is small as it is.",
 )
-EMPTY = Reason(
-    "contribution.empty",
-    "The file has no rows.",
-    "Deliver a file with rows; to take data back, withdraw the contribution instead.",
-)
-DUPLICATE_COLUMNS = Reason(
-    "contribution.duplicate_columns",
-    "Two columns of the file have the same name.",
-    "Give every column its own name.",
+VOLUME = Reason(
+    "contribution.too_much_data",
+    "The values of the rows take {size:,} bytes; the charter allows {limit:,} for {dataset}.",
+    "Deliver fewer rows or shorter values; packing a file does not make it smaller.",
 )
 
-_LONGEST_LINE = 1 << 20
+FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+TEXT_FORMATS = ("csv", "tsv", "ndjson")
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ": "xz",
+}
 _CHUNK = 1 << 20
-_SCALARS = ("VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "UUID", "DOUBLE", "FLOAT")
-_INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A table expression, and how to address each of the file's columns in it.
-
-    `scalar` tells whether a column holds single values; lists, structs and blobs are nobody's field.
-    """
-
-    relation: str
-    columns: dict[str, str]
-    types: dict[str, str]
-
-    def scalar(self, column: str) -> bool:
-        kind = self.types[column]
-        if kind.endswith("]"):  # a list, whatever of
-            return False
-        return kind in _SCALARS or bool(_INTEGER.fullmatch(kind)) or kind.startswith(("DECIMAL", "TIMESTAMP"))
 
 
 def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
@@ -102,23 +91,27 @@ def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
     size = path.stat().st_size
     if size > limit:
         raise ContributionError(TOO_LARGE, size=size, limit=limit, dataset=manifest.dataset)
-    sha, text = hashlib.sha256(), _Utf8()
+    is_text = manifest.format in TEXT_FORMATS and manifest.prepared is None
+    sha, text, start = hashlib.sha256(), Utf8(), b""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
+            start = start or chunk[:8]
             sha.update(chunk)
-            if manifest.format == "csv":
+            if is_text:
                 text.feed(chunk)
     if f"sha256:{sha.hexdigest()}" != manifest.sha256:
         raise ContributionError(WRONG_DIGEST)
     if size == 0:
         raise ContributionError(EMPTY)
-    if manifest.format == "csv":
-        text.require()
+    if kind := packing(start):
+        raise ContributionError(COMPRESSED, kind=kind)
+    if is_text:
+        text.require(manifest.format)
     return path
 
 
-class _Utf8:
-    """Watches the bytes of a CSV go by; what is wrong with them only matters once the digest is right."""
+class Utf8:
+    """Watches the bytes of a text go by; what is wrong with them only matters once the digest is right."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -137,58 +130,71 @@ class _Utf8:
             except UnicodeDecodeError:
                 self._is_broken = True
 
-    def require(self) -> None:
+    def require(self, format_: str) -> None:
+        """Raises: ContributionError (`nul_bytes`, `encoding`)."""
         self._decode(b"", final=True)
+        name = format_.upper()
         if self._start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise ContributionError(ENCODING, found="it starts with the byte order mark of UTF-16")
+            raise ContributionError(
+                ENCODING, format=name, found="it starts with the byte order mark of UTF-16"
+            )
         if self._has_nul:
-            raise ContributionError(NUL_BYTES)
+            raise ContributionError(NUL_BYTES, format=name)
         if self._is_broken:
-            raise ContributionError(ENCODING, found="some of its bytes have no meaning in UTF-8")
+            raise ContributionError(ENCODING, format=name, found="some of its bytes have no meaning in UTF-8")
+
+
+def packing(start: bytes) -> str | None:
+    """How a file is compressed, by its first bytes; None: it is not."""
+    return next((kind for magic, kind in _PACKED.items() if start.startswith(magic)), None)
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, path: Path, format_: str) -> Source:
     """The file as a table expression.
 
-    Raises: ContributionError (`malformed`, `encoding`, `empty`, `duplicate_columns`).
+    Raises: ContributionError (`malformed`, `encoding`, `empty`, `duplicate_columns`, `too_many_columns`).
     """
-    if format_ == "csv":
-        return _open_csv(path)
-    relation = f"read_parquet({quote_text(str(path))})"
+    return open_files(connection, [str(path)], format_)
+
+
+def open_files(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], format_: str) -> Source:
+    """Files of one format and one schema as one table expression; their order means nothing.
+
+    Raises: like `open_source`; ContributionError (`prepare.mixed_columns`).
+    """
+    match format_:
+        case "parquet":
+            return open_parquet(connection, paths)
+        case "ndjson":
+            return open_ndjson(connection, paths)
+        case _:
+            return open_csv(connection, paths, format_)
+
+
+def require_volume(
+    connection: duckdb.DuckDBPyConnection, source: Source, names: Iterable[str], *, limit: int, dataset: str
+) -> None:
+    """Refuse rows whose values take more room than the charter allows, however small they were packed.
+
+    Measured by reading: what a Parquet file says of its own size is its sender's word.
+
+    Args:
+        names: the columns that will be read.
+        limit: the charter's maximum size in bytes.
+
+    Raises: ContributionError (`too_much_data`).
+    """
+    sizes = [
+        f"coalesce(sum(strlen({source.columns[name]})), 0)"
+        if source.types[name] == "VARCHAR"
+        else "count(*) * 8"
+        for name in names
+        if name in source.columns and source.scalar(name)
+    ]
     try:
-        rows = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-        names = connection.execute(
-            f"SELECT path_in_schema FROM parquet_metadata({quote_text(str(path))}) WHERE row_group_id = 0"
-        ).fetchall()
-    except duckdb.Error:
+        row = connection.execute(f"SELECT {' + '.join(sizes or ['0'])} FROM {source.relation}").fetchone()
+    except duckdb.OutOfMemoryException:  # it keeps nothing, so one page was too large
         raise ContributionError(MALFORMED, format="Parquet") from None
-    if len(set(names)) != len(names):  # the reader would only rename the second one
-        raise ContributionError(DUPLICATE_COLUMNS)
-    return Source(relation, {r[0]: quote_name(r[0]) for r in rows}, {r[0]: r[1] for r in rows})
-
-
-def _open_csv(path: Path) -> Source:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = iter(lambda: file.readline(_LONGEST_LINE), "")  # in quotes, a header may span lines
-            header = next(csv.reader(lines, strict=True), [])
-    except UnicodeDecodeError:
-        raise ContributionError(ENCODING, found="some of its bytes have no meaning in UTF-8") from None
-    except csv.Error:
-        raise ContributionError(MALFORMED, format="CSV") from None
-    if not header:
-        raise ContributionError(EMPTY)
-    names = [name.strip() for name in header]
-    if len(set(names)) != len(names):
-        raise ContributionError(DUPLICATE_COLUMNS)
-    positions = ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(names)))
-    relation = (
-        f"read_csv({quote_text(str(path))}, auto_detect = false, header = true, delim = ',', quote = '\"',"
-        f" escape = '\"', nullstr = '', strict_mode = true, null_padding = false, ignore_errors = false,"
-        f" max_line_size = {_LONGEST_LINE}, columns = {{{positions}}})"
-    )
-    return Source(
-        relation,
-        {name: f"c{i}" for i, name in enumerate(names)},
-        dict.fromkeys(names, "VARCHAR"),
-    )
+    size = int(row[0]) if row else 0
+    if size > limit:
+        raise ContributionError(VOLUME, size=size, limit=limit, dataset=dataset)

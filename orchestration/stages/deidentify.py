@@ -18,7 +18,7 @@ from orchestration.audit.lineage_datasets import (
 )
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.log import LoggedEvent
-from orchestration.audit.stage_events import DatasetDeidentified
+from orchestration.audit.stage_events import ContributionAccepted, DatasetDeidentified
 from orchestration.charter.entities import ENTITIES
 from orchestration.charter.model import Charter, Dataset
 from orchestration.engine.duck import quote_name
@@ -27,7 +27,8 @@ from orchestration.errors import ReceiptError
 from orchestration.house import House
 from orchestration.participants.deliveries import given_by
 from orchestration.participants.handovers import table_name
-from orchestration.scope.deidentification import compile_deidentification
+from orchestration.scope.deidentification import compile_blinding, compile_deidentification
+from orchestration.scope.manifest import claimed_manifest
 from orchestration.scope.pseudonymization import bind_keys
 from orchestration.stages.intake import contribution_dataset
 from orchestration.stages.recorder import Caller, recording
@@ -57,14 +58,16 @@ def deidentify(
         subjects=given_by(dataset),
     ) as run:
         accepted = receipts.require(house.log, "contribution", contribution, charter_digest=charter.digest)
-        raw = house.vault.reader(contribution)
-        raw.check(accepted.outputs["vault"])
+        prepared = is_prepared(house, contribution)
+        given = house.vault.reader(contribution)
+        given.check(accepted.outputs["vault"])
         table = quote_name(table_name(contribution))
-        with house.room(charter.collaboration).open(also_read=[raw.path]) as connection:
-            compiled = compile_deidentification(dataset, raw.relation(connection))
+        with house.room(charter.collaboration).open(also_read=[given.path]) as connection:
+            compile_ = compile_blinding if prepared else compile_deidentification
+            compiled = compile_(dataset, given.relation(connection))
             bind_keys(
                 connection,
-                collaboration=house.pseudonym_key(charter.collaboration),
+                collaboration=None if prepared else house.pseudonym_key(charter.collaboration),
                 blinding=house.blinding_key(charter.collaboration),
             )
             connection.execute(f"CREATE OR REPLACE TABLE {table} AS {compiled.query}")
@@ -80,6 +83,15 @@ def deidentify(
         return run.complete(
             payload, subject=contribution, writes=[deidentified_dataset(charter, dataset, rows)]
         )
+
+
+def is_prepared(house: House, contribution: str) -> bool:
+    """Whether a contribution was de-identified at its contributor's desk, so that the vault has attributes."""
+    (accepted,) = house.log.events("contribution.accepted", contribution, newest_first=True, limit=1)
+    payload = accepted.event.payload
+    return (
+        isinstance(payload, ContributionAccepted) and claimed_manifest(payload.manifest).prepared is not None
+    )
 
 
 def _still_there(house: House, charter: Charter, contribution: str) -> LoggedEvent | None:

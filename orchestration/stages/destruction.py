@@ -17,54 +17,80 @@ from sqlalchemy import Row
 from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.events import Event
-from orchestration.audit.governance_events import CharterClosed, DataDestroyed
+from orchestration.audit.governance_events import CharterClosed, DataDestroyed, DestructionRule
 from orchestration.audit.log import LoggedEvent
 from orchestration.house import OPERATOR, House
-from orchestration.participants.destruction import is_covered
+from orchestration.participants import retention
+from orchestration.participants.destruction import files_of, is_covered, sealed_of
 from orchestration.participants.handovers import release_name, table_name
 from orchestration.participants.state import State
-from orchestration.stages.quarantine import remove
+from orchestration.stages import quarantine
 
 
 @dataclass(frozen=True)
 class Due:
-    """Contributions to destroy. `party`: and whatever else lies here of that participant.
+    """What is to be destroyed. `party`: and whatever else lies here of that participant.
 
-    `dispute`: the one whose remedy it is.
+    `dispute`: the one whose remedy it is; `clause`: the one whose days are over.
     """
 
     subject: str
-    rule: Literal["left", "removed", "remedy", "withdrawn"]
+    rule: DestructionRule
     why: str
-    contributions: tuple[str, ...]
+    contributions: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
     party: str | None = None
     dispute: str | None = None
+    clause: str | None = None
 
 
 def destroy_due(house: House, collaboration: str) -> list[LoggedEvent]:
-    """Destroy the data of participants that left or were removed, and what upheld disputes want deleted."""
+    """Destroy what people decided about, then what has outlived the charter's days.
+
+    People: participants that left or were removed, and what upheld disputes want deleted.
+    """
     _delete_outputs(house, collaboration)
     if not _due(house, collaboration):
         return []
     logged = []
-    room = house.room(collaboration)
     # The writers' places of vault and room: nobody adds to either between looking and destroying.
-    with house.vault.reserved(), room.reserved():
+    with house.vault.reserved(), house.room(collaboration).reserved():
         for due in _due(house, collaboration):
-            for contribution in due.contributions:
-                house.vault.discard(contribution)
-            if due.party is not None:
-                _clear_party(house, collaboration, due.party)
-            if due.contributions:
-                room.keep_only(_remaining(house, collaboration, due.contributions))
-            payload = DataDestroyed(
-                rule=due.rule,
-                dispute=due.dispute,
-                contributions=due.contributions,
-                key_ids=tuple(house.vault.key_id(each) for each in due.contributions),
-            )
+            payload = _described(house, collaboration, due)  # first: the files cannot be asked afterwards
+            _destroy(house, collaboration, due)
             logged.append(house.log.append(_event(collaboration, due.subject, due.why, payload)))
     return logged
+
+
+def _described(house: House, collaboration: str, due: Due) -> DataDestroyed:
+    """What the log will say of it; told from the log alone, so a rerun after a kill tells the same."""
+    with house.state(collaboration) as state:
+        files = files_of(state, due.contributions, due.quarantined, due.releases)
+    return DataDestroyed(
+        rule=due.rule,
+        dispute=due.dispute,
+        contributions=due.contributions,
+        key_ids=tuple(house.vault.key_id(each) for each in due.contributions),
+        clause=due.clause,
+        quarantined=due.quarantined,
+        releases=due.releases,
+        files=files,
+    )
+
+
+def _destroy(house: House, collaboration: str, due: Due) -> None:
+    for contribution in due.contributions:
+        house.vault.discard(contribution)
+    for name in due.quarantined:
+        quarantine.discard(house, name)
+    for release in due.releases:
+        shutil.rmtree(house.shelf / release, ignore_errors=True)
+        (house.protected / f"{_request_of(house, collaboration, release)}.json").unlink(missing_ok=True)
+    if due.party is not None:
+        _clear_party(house, collaboration, due.party)
+    if due.contributions:
+        house.room(collaboration).keep_only(_remaining(house, collaboration, due.contributions))
 
 
 def close(house: House, closing: Event) -> list[LoggedEvent]:
@@ -82,6 +108,8 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
             )
             parties = [row.participant for row in state.rows(g.participants)]
             requests = [row.request for row in state.rows(t.requests)]
+            sealed = tuple(sorted(row.contribution for row in state.rows(t.contributions) if row.sealed))
+            files = files_of(state, contributions, sealed, ())
         for contribution in contributions:
             house.vault.discard(contribution)
         for party in parties:
@@ -95,7 +123,9 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
             *shredded,
             f"room/{collaboration}",
         )
-        destroyed = DataDestroyed(rule="closed", contributions=contributions, key_ids=keys)
+        destroyed = DataDestroyed(
+            rule="closed", contributions=contributions, key_ids=keys, quarantined=sealed, files=files
+        )
         payload = closing.payload
         assert isinstance(payload, CharterClosed)  # noqa: S101  nothing else closes a collaboration
         closed = closing.model_copy(update={"payload": payload.model_copy(update={"destroyed": keys})})
@@ -118,8 +148,23 @@ def _due(house: House, collaboration: str) -> list[Due]:
         ]
         for dispute in state.rows(g.disputes, status="upheld", remedy="delete"):
             taken = {contribution for each in due for contribution in each.contributions}
-            due += _of_dispute(dispute, [row for row in kept if row.contribution not in taken])
-    return due
+            due += _of_dispute(state, dispute, [row for row in kept if row.contribution not in taken])
+        taken = {each for one in due for each in (*one.contributions, *one.quarantined)}
+        due += (_of_time(each, taken) for each in retention.expired(state))
+    return [each for each in due if each.party or each.contributions or each.quarantined or each.releases]
+
+
+def _of_time(expired: retention.Expired, taken: set[str]) -> Due:
+    """What is over, without what goes for another reason in this very round."""
+    return Due(
+        expired.subject,
+        expired.rule,
+        expired.why,
+        tuple(each for each in expired.contributions if each not in taken),
+        tuple(each for each in expired.quarantined if each not in taken),
+        expired.releases,
+        clause=expired.clause,
+    )
 
 
 def _of_party(house: House, state: State, party: Row[Any], kept: list[Row[Any]]) -> Due | None:
@@ -132,15 +177,18 @@ def _of_party(house: House, state: State, party: Row[Any], kept: list[Row[Any]])
         return None
     rule: Literal["left", "removed"] = "left" if party.status == "left" else "removed"
     why = f"{party.participant} {'left' if rule == 'left' else 'was removed'}."
-    return Due(party.participant, rule, why, theirs, party=party.participant)
+    rows = state.rows(t.contributions, participant=party.participant)
+    sealed = tuple(sorted(row.contribution for row in rows if row.sealed))
+    return Due(party.participant, rule, why, theirs, sealed, party=party.participant)
 
 
-def _of_dispute(dispute: Row[Any], kept: list[Row[Any]]) -> Iterator[Due]:
+def _of_dispute(state: State, dispute: Row[Any], kept: list[Row[Any]]) -> Iterator[Due]:
     of = {row.contribution: row.participant for row in kept if is_covered(dispute, row)}
     for participant in sorted(set(of.values())):
         contributions = tuple(sorted(each for each, owner in of.items() if owner == participant))
         why = f"Dispute {dispute.dispute} was upheld."
-        yield Due(participant, "remedy", why, contributions, dispute=dispute.dispute)
+        sealed = sealed_of(state, contributions)
+        yield Due(participant, "remedy", why, contributions, sealed, dispute=dispute.dispute)
 
 
 def _delete_outputs(house: House, collaboration: str) -> None:
@@ -158,6 +206,12 @@ def _delete_outputs(house: House, collaboration: str) -> None:
             (house.protected / f"{request}.json").unlink(missing_ok=True)
 
 
+def _request_of(house: House, collaboration: str, release: str) -> str | None:
+    with house.state(collaboration) as state:
+        row = state.release(release)
+    return row.request if row is not None else None
+
+
 def _remaining(house: House, collaboration: str, destroyed: tuple[str, ...]) -> list[str]:
     with house.state(collaboration) as state:
         rows = state.rows(t.contributions, status="accepted")
@@ -171,10 +225,10 @@ def _clear_party(house: House, collaboration: str, participant: str) -> None:
         if folder.is_file() and not folder.is_symlink():
             folder.unlink()
         else:
-            remove(folder)
+            quarantine.remove(folder)
     with house.state(collaboration) as state:
-        for row in state.rows(t.contributions, participant=participant, status="refused"):
-            shutil.rmtree(house.quarantine / row.contribution, ignore_errors=True)
+        for row in state.rows(t.contributions, participant=participant):
+            quarantine.discard(house, row.contribution)
         charters = [state.charter_version(row.digest) for row in state.rows(g.charters)]
         for row in state.rows(t.withdrawals, participant=participant):
             house.vault.discard(row.withdrawal)
@@ -192,7 +246,7 @@ def _clear_party(house: House, collaboration: str, participant: str) -> None:
 
 
 def _contribution_of(path: Path) -> str:
-    return path.name.removesuffix(".parquet").removesuffix(".rejected")
+    return path.name.partition(".")[0]
 
 
 def _is_recorded(house: House, contribution: str) -> bool:

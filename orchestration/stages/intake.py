@@ -2,7 +2,7 @@
 
 Order matters, because a process may be killed anywhere: first the encrypted file, then the event, last the
 removal from the landing folder. A rerun finds what is done and does the rest. A refused delivery is sealed
-to the house's quarantine key before it is removed, so nothing is lost and nothing lies open. A folder leaves
+for its steward before it is removed, so nothing is lost and nothing lies open. A folder leaves
 the landing folder in one rename, so no rerun ever meets half of one.
 """
 
@@ -24,12 +24,12 @@ from orchestration.audit.stage_events import ContributionAccepted, ContributionR
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file
 from orchestration.engine.duck import confine, connect
-from orchestration.engine.vault import VaultWriter
+from orchestration.engine.scratch import scratch
 from orchestration.errors import ContributionError, Reason, ReceiptError, is_storage_full
 from orchestration.house import OPERATOR, House
 from orchestration.participants import deliveries, emergencies
 from orchestration.participants.deliveries import contribution_id, given_by
-from orchestration.scope.coercion import Intake, compile_intake
+from orchestration.scope.coercion import Intake
 from orchestration.scope.declaration import claimed_dataset
 from orchestration.scope.manifest import (
     Manifest,
@@ -37,9 +37,12 @@ from orchestration.scope.manifest import (
     claimed_manifest,
     read_envelope,
 )
-from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source
+from orchestration.scope.source import EMPTY, MALFORMED, check_file
 from orchestration.stages import quarantine
+from orchestration.stages.arrived import Arrived, open_arrived
 from orchestration.stages.recorder import Caller, Recording, recording
+from orchestration.stages.rejected import seal_rejected
+from orchestration.stages.taken_out import without_people
 
 ROW_COUNT = Reason(
     "contribution.row_count",
@@ -136,7 +139,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
     envelope = read_envelope(folder)
     manifest = checked_manifest(house, charter, dataset, envelope)
-    contribution = contribution_id(charter, dataset.id, manifest.sha256)
+    contribution = contribution_id(charter, dataset.id, manifest.content)
     file = check_file(folder, manifest, limit=dataset.max_bytes)
     if (done := _accepted(house, contribution)) is not None:
         if done.status == "destroyed":
@@ -146,14 +149,24 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         quarantine.remove(folder)  # an earlier run of this very delivery was killed just before
         return house.log.event(done.seq)
     writer = house.vault.writer(contribution)
-    with connect(house.settings) as connection:
-        confine(connection, files=[file], folders=[house.vault.folder, house.settings.root / "tmp"])
+    temporary = house.settings.root / "tmp"
+    with connect(house.settings) as connection, scratch(temporary) as unsealed:
+        confine(connection, files=[file], folders=[house.vault.folder, temporary])
         try:
-            source = open_source(connection, file, manifest.format)
-            intake = compile_intake(dataset, source)
+            arrived = open_arrived(house, charter, dataset, manifest, file, connection, unsealed)
+            intake = arrived.intake
             rows = _checked_count(connection, intake, dataset, manifest)
-            kept = writer.write(connection, intake.kept)
-            rejected = _quarantine_rows(writer, connection, intake, rows - kept)
+            arrived.require_content(connection, dataset, manifest)
+            prepared = manifest.prepared is not None
+            others = without_people(
+                house, charter.collaboration, dataset, connection, intake.kept, prepared=prepared
+            )
+            kept = writer.write(connection, others)
+            withdrawn = 0 if others == intake.kept else _count(connection, _counting(intake.kept)) - kept
+            rejected, sealed = _quarantine_rows(
+                house, charter, dataset, envelope, arrived, rows - kept - withdrawn, contribution
+            )
+            rejected |= {"withdrawn": withdrawn} if withdrawn else {}
         except duckdb.Error as error:
             if is_storage_full(error) or isinstance(error, _FAULTS_OF_THE_HOUSE):
                 raise
@@ -171,6 +184,8 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         delivery=folder.name,
         rows=kept,
         quarantined_rows=rejected,
+        quarantine_digest=sealed,
+        supersedes=manifest.supersedes,
         dropped_columns=intake.dropped,
         source_digest=manifest.sha256,
         vault_digest=vault_digest,
@@ -228,23 +243,33 @@ def _checked_count(
     return found
 
 
+def _counting(query: str) -> str:
+    return f"SELECT count(*) FROM ({query})"
+
+
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 
 def _quarantine_rows(
-    writer: VaultWriter, connection: duckdb.DuckDBPyConnection, intake: Intake, missing: int
-) -> dict[str, int]:
-    """Write rows that do not fit, encrypted like the rest, and count them by reason.
+    house: House,
+    charter: Charter,
+    dataset: Dataset,
+    envelope: dict[str, Any],
+    arrived: Arrived,
+    missing: int,
+    contribution: str,
+) -> tuple[dict[str, int], str | None]:
+    """Seal numbers and reasons of rows that do not fit: how many by reason, and the digest.
 
     Another pass over the file is only paid when rows are missing from those kept.
     """
+    quarantine.discard(house, contribution)  # of an earlier attempt, under another charter perhaps
     if missing == 0:
-        writer.rejects_path.unlink(missing_ok=True)  # of an earlier attempt, under another charter perhaps
-        return {}
-    writer.write(connection, intake.rejected, rejects=True)
-    return {str(reason): int(rows) for reason, rows in connection.execute(intake.reasons).fetchall()}
+        return {}, None
+    steward = quarantine.steward_of(house, charter.collaboration, dataset.participant, envelope)
+    return seal_rejected(house, arrived, contribution, steward)
 
 
 def accepted_as(house: House, charter: Charter, dataset: Dataset, delivery: str) -> LoggedEvent | None:
@@ -292,20 +317,44 @@ def _refuse(
     run: Recording, dataset: str | None, participant: str, folder: Path, error: ContributionError
 ) -> None:
     """Seal, record, clean up: in this order, so that a kill in between loses nothing."""
-    house = run.house
-    subject = quarantine.subject(run.charter.collaboration, participant, folder)
-    payload = ContributionRefused(
-        dataset=dataset,
-        participant=participant,
-        delivery=quarantine.public_name(folder),
-        code=error.code,
-        message=error.message,
-        next_step=error.next_step,
-        sealed=None if error.reason is DUPLICATE else quarantine.seal(house, folder, subject),
-    )
-    run.refuse(payload, subject=subject, code=error.code, message=error.message)
+    house, collaboration = run.house, run.charter.collaboration
+    subject = quarantine.subject(collaboration, participant, folder)
+    if not _stands(house, collaboration, subject, error.code):
+        steward = quarantine.steward_of(house, collaboration, participant, _envelope(folder))
+        digest = None if error.reason is DUPLICATE else quarantine.seal(house, folder, subject, steward)
+        payload = ContributionRefused(
+            dataset=dataset,
+            participant=participant,
+            delivery=quarantine.public_name(folder),
+            code=error.code,
+            message=error.message,
+            next_step=error.next_step,
+            sealed=None if digest is None else subject,
+            sealed_for=() if digest is None else steward.members,
+            quarantine_digest=digest,
+        )
+        run.refuse(payload, subject=subject, code=error.code, message=error.message)
+    run.ended = True  # on record, now or from before
     _discard_partial(house, run.charter, participant, folder)
     quarantine.remove(folder)
+
+
+def _stands(house: House, collaboration: str, subject: str, code: str) -> bool:
+    """Whether this very refusal is on record, with its sealed copy: then nothing is sealed anew."""
+    with house.state(collaboration) as state:
+        rows = state.rows(tables.contributions, contribution=subject, code=code, status="refused")
+    copy = quarantine.sealed_copy(house, subject)
+    return any(
+        row.sealed_digest and copy.is_dir() and quarantine.digest_of(copy) == row.sealed_digest
+        for row in rows
+    )
+
+
+def _envelope(folder: Path) -> dict[str, Any]:
+    try:
+        return read_envelope(folder)
+    except ContributionError:
+        return {}
 
 
 def _discard_partial(house: House, charter: Charter, participant: str, folder: Path) -> None:
@@ -315,6 +364,7 @@ def _discard_partial(house: House, charter: Charter, participant: str, folder: P
         claim = claimed_manifest(read_envelope(folder))
     except ContributionError:
         return
-    contribution = contribution_id(charter, dataset.id, claim.sha256)
+    contribution = contribution_id(charter, dataset.id, claim.content)
     if _accepted(house, contribution) is None:
         house.vault.discard(contribution)
+        quarantine.discard(house, contribution)

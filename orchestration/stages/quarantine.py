@@ -1,28 +1,32 @@
-"""What becomes of a refused delivery: sealed to the house's quarantine key, then out of the landing folder.
+"""What becomes of a refused delivery: sealed for its steward, then out of the landing folder.
 
 Sealed means encrypted with age, file by file, the names of the files included: nothing is lost, nothing lies
-open. Must not be here: why a delivery is refused (`intake`), or the rows of accepted ones that did not fit
-(they rest in the vault).
+open, and the house itself cannot look. Must not be here: why a delivery is refused (`intake`), or which rows
+of an accepted one did not fit (`rejected`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, NamedTuple
 
-import pyrage
-
+from orchestration.audit import governance_tables as g
 from orchestration.digests import digest_file, digest_json
-from orchestration.engine.files import replacing, write_durably
-from orchestration.errors import ContributionError
+from orchestration.engine import sealing
+from orchestration.engine.files import replacing, sync
+from orchestration.errors import ContributionError, IntegrityError
 from orchestration.house import House
+from orchestration.participants import deliveries
+from orchestration.participants.state import Key, State
 from orchestration.scope.manifest import check_delivery_name
+from orchestration.signing import SigningKey
 
 _NAMES = "names.age"
 _REMOVED = ".removed"
@@ -43,43 +47,95 @@ def subject(collaboration: str, participant: str, folder: Path) -> str:
     return f"refused-{digest_json([collaboration, participant, public_name(folder), {**contents}])[7:19]}"
 
 
-def seal(house: House, folder: Path, name: str) -> str | None:
-    """Encrypt every file of the delivery into the quarantine folder `name`; None when there is no file."""
+class SealedFor(NamedTuple):
+    """Who can open what is sealed, and with which keys. Without members: the house, with its own key."""
+
+    members: tuple[str, ...]
+    recipients: tuple[sealing.Recipient, ...]
+
+
+def steward_of(house: House, collaboration: str, participant: str, envelope: dict[str, Any]) -> SealedFor:
+    """Whom a delivery is sealed for: the member who verifiably signed it, or else the stewards in force.
+
+    The house seals to its own key only where the participant has nobody: then there is no key to seal to.
+    """
+    with house.state(collaboration) as state:
+        key = deliveries.signing_key(state, participant, envelope)
+        keys = [key] if key is not None else stewards_of(state, participant)
+    if not keys:
+        return SealedFor((), (house.sealing_recipient,))
+    return SealedFor(
+        tuple(key.member for key in keys), tuple(sealing.recipient(key.public_key) for key in keys)
+    )
+
+
+def stewards_of(state: State, participant: str) -> list[Key]:
+    """The keys in force of the stewards in force."""
+    members = [row.member for row in state.rows(g.members, participant=participant)]
+    keys = [state.active_key(each) for each in members if "steward" in state.held(each, emergency=False)]
+    return [key for key in keys if key is not None]
+
+
+def sealed_copy(house: House, name: str) -> Path:
+    """Where what belongs to this contribution or refusal lies sealed."""
+    return house.quarantine / name
+
+
+def seal(house: House, folder: Path, name: str, sealed_for: SealedFor) -> str | None:
+    """Encrypt every file of the delivery into the quarantine folder `name`.
+
+    Returns: the digest of what was sealed; None when there is no file.
+    """
     files = _files(folder)
     if not files:
         return None
-    target = house.quarantine / name
+    target = sealed_copy(house, name)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    recipients = [house.sealing_recipient]
     for number, path in enumerate(files):
         # Streams, because a sender's file name need not be text.
         final = target / f"{number}.age"
         with replacing(final) as temporary, path.open("rb") as plain, temporary.open("wb") as sealed:
-            _encrypt(plain, sealed, recipients)
-    names = json.dumps([os.fsdecode(path.relative_to(folder)) for path in files])
-    write_durably(target / _NAMES, pyrage.encrypt(names.encode(), recipients), mode=0o600)
-    return name
+            sealing.seal(plain, sealed, sealed_for.recipients)
+    names = json.dumps([os.fsdecode(path.relative_to(folder)) for path in files]).encode()
+    with replacing(target / _NAMES) as temporary, temporary.open("wb") as sealed:
+        sealing.seal(io.BytesIO(names), sealed, sealed_for.recipients)
+    return digest_of(target)
 
 
-def _encrypt(plain: BinaryIO, sealed: BinaryIO, recipients: list[pyrage.x25519.Recipient]) -> None:
-    """pyrage's, but what the disk says is raised as it was said: pyrage makes text of it."""
-    said: list[OSError] = []
+def digest_of(sealed: Path) -> str:
+    """One digest over the names and bytes of a sealed copy: what a destruction certificate speaks of."""
+    return digest_json({path.name: digest_file(path) for path in sorted(sealed.iterdir())})
 
-    class Writer:
-        def write(self, data: bytes) -> int:
-            try:
-                return sealed.write(data)
-            except OSError as error:
-                said.append(error)
-                raise
 
-        def flush(self) -> None:
-            sealed.flush()
+def unseal(sealed: Path, key: SigningKey, out: Path) -> list[str]:
+    """Give a refused delivery back: its files, opened with the steward's key, in the new folder `out`.
 
-    try:
-        pyrage.encrypt_io(plain, Writer(), recipients)
-    except pyrage.EncryptError as error:
-        raise said[0] if said else error from None
+    Returns: the names of the files, which were the sender's own: each is kept inside `out`.
+
+    Raises: IntegrityError (`sealed.other_key`); FileExistsError when `out` is there already.
+    """
+    names = io.BytesIO()
+    with (sealed / _NAMES).open("rb") as file:
+        sealing.unseal(file, names, key)
+    said = [str(name) for name in json.loads(names.getvalue())]
+    out.mkdir(parents=True, mode=0o700)
+    for number, name in enumerate(said):
+        target = out / name
+        if not target.resolve().is_relative_to(out.resolve()):
+            raise IntegrityError(sealing.NOT_YOURS)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (sealed / f"{number}.age").open("rb") as file, target.open("xb") as plain:
+            sealing.unseal(file, plain, key)
+    return said
+
+
+def discard(house: House, name: str) -> None:
+    """Remove a sealed copy, whole."""
+    copy = sealed_copy(house, name)
+    if copy.exists():
+        remove(copy)
+        sync(house.quarantine)
+    sweep(house.quarantine)
 
 
 def remove(folder: Path) -> None:

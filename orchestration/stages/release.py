@@ -81,7 +81,7 @@ def _write_passport(house: House, released: LoggedEvent) -> None:
     payload = released.event.payload
     assert isinstance(payload, OutputReleased)  # noqa: S101  narrows the type; both callers have one
     path = house.shelf / payload.release / FILENAME
-    if not path.exists():
+    if path.parent.is_dir() and not path.exists():  # without its folder, the release was destroyed
         envelope = make_passport(house.log, house.operator, house.checkpoints, released.seq)
         write_durably(path, json.dumps(envelope, indent=1).encode())
 

@@ -43,9 +43,11 @@ from orchestration.participants.state import State, moment
 from orchestration.participants.withdrawals import NOT_PERSONAL, kept_of, terms_of, waiting_people
 from orchestration.scope.pseudonymization import bind_keys
 from orchestration.scope.source import MALFORMED, open_source
-from orchestration.scope.withdrawal import NOBODY, People, add_to_list, begin_list, compile_people
+from orchestration.scope.withdrawal import NOBODY, People, compile_people
 from orchestration.signing import SigningKey
 from orchestration.stages import governance
+from orchestration.stages.deidentify import is_prepared
+from orchestration.stages.taken_out import read_lists
 
 _ABANDONED_SECONDS = 24 * 3600
 
@@ -137,17 +139,9 @@ def _apply(house: House, room: Room, dataset_id: str) -> list[LoggedEvent]:
         charter = state.charter
     if charter is None or not asked:
         return []
-    lists = [house.vault.reader(row.withdrawal) for row in asked]
-    contributions = [house.vault.reader(row.contribution) for row in kept]
-    for row, each in zip(asked, lists, strict=True):
-        each.check(row.list_digest)
     with connect(house.settings) as connection:
-        files = [each.path for each in (*lists, *contributions)]
-        confine(connection, files=files, folders=[house.vault.folder, house.settings.root / "tmp"])
-        bind_keys(connection, collaboration=house.pseudonym_key(collaboration))
-        begin_list(connection)
-        for each in lists:
-            add_to_list(connection, each.relation(connection))
+        confine(connection, folders=[house.vault.folder, house.settings.root / "tmp"])
+        read_lists(house, collaboration, connection, asked)
         if not _may_go(house, connection, charter, asked, kept, charters):
             return []
         for row, own in zip(kept, charters, strict=True):
@@ -187,7 +181,7 @@ def _may_go(
 def _people(house: House, connection: duckdb.DuckDBPyConnection, charter: Charter, row: Row[Any]) -> People:
     """The rows of a contribution as its own charter describes them; binds its key."""
     relation = house.vault.reader(row.contribution).relation(connection)
-    return People(charter.dataset(row.dataset), relation, prepared=False)
+    return People(charter.dataset(row.dataset), relation, prepared=is_prepared(house, row.contribution))
 
 
 def _events(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from orchestration.audit import checkpoint
 from orchestration.charter import Charter
+from orchestration.charter.model import Dataset
 from orchestration.computation.cells import read_cells
 from orchestration.computation.runner import prepare_manifest
 from orchestration.computation.template import load_templates
@@ -28,6 +29,7 @@ from orchestration.stages import access, compute, deidentify, gate, intake, prot
 from orchestration.stages import request as requests
 from orchestration.stages.founding import approve, cosign, found
 from orchestration.stages.recorder import Caller
+from tests.prepared import DECLARED, package
 
 CALLER = Caller("operator", "Whole-system test.")
 QUESTIONS = {
@@ -76,16 +78,7 @@ def build_real_house(home: Path, dbt: Path, *, without: tuple[str, ...] = ()) ->
         if dataset.id in without:
             continue
         steward = f"{dataset.participant}.steward"
-        delivery = make_delivery(
-            real.data / f"{dataset.id}.parquet",
-            charter=charter,
-            dataset=dataset,
-            signer=steward,
-            key=keys[steward],
-            landing=house.landing(charter.collaboration, dataset.participant),
-            period=Period(first=date(2017, 1, 1), last=date(2017, 12, 31)),
-            provenance="The Complete Journey 2.0, CC0.",
-        )
+        delivery = _delivered(house, charter, dataset, keys[steward], real.data / f"{dataset.id}.parquet")
         payload = intake.accept(house, charter, dataset, delivery, CALLER).event.payload
         contribution = payload.receipt.subject  # type: ignore[union-attr]
         deidentify.deidentify(house, charter, dataset, contribution, CALLER)
@@ -100,6 +93,25 @@ def build_real_house(home: Path, dbt: Path, *, without: tuple[str, ...] = ()) ->
     checkpoint.make(house.log, house.operator, house.checkpoints)
     house.log.close()
     return real
+
+
+def _delivered(house: House, charter: Charter, dataset: Dataset, key: SigningKey, file: Path) -> str:
+    """As the charter has it: raw, or prepared at a desk."""
+    period = Period(first=date(2017, 1, 1), last=date(2017, 12, 31))
+    if not dataset.takes_raw:
+        declared = replace(DECLARED, period=period)
+        folder = house.settings.root / "tmp"
+        return package(house, charter.collaboration, dataset.id, file, key, folder, declared=declared).name
+    return make_delivery(
+        file,
+        charter=charter,
+        dataset=dataset,
+        signer=f"{dataset.participant}.steward",
+        key=key,
+        landing=house.landing(charter.collaboration, dataset.participant),
+        period=period,
+        provenance="The Complete Journey 2.0, CC0.",
+    )
 
 
 def copy_manifest(dbt: Path, settings: Settings) -> None:

@@ -27,6 +27,7 @@ from orchestration.engine.fingerprint import fingerprint
 from orchestration.errors import ContributionError
 from orchestration.stages import landing, protect, release
 from orchestration.stages.access import check_release
+from orchestration.stages.rejected import unseal_rejected
 from tests.support import CALLER, TinyHouse, csv_bytes, people_rows
 
 BAD_ROW = b"H999999,ancient,low\n"
@@ -53,10 +54,9 @@ def check_intake(house: TinyHouse, delivery: str) -> None:
     )
     contribution = accepted.receipt.subject
     vault = house.house.vault
-    assert sorted(path.name for path in vault.folder.glob("*.parquet")) == [
-        f"{contribution}.parquet",
-        f"{contribution}.rejected.parquet",
-    ]
+    assert [path.name for path in vault.folder.glob("*.parquet")] == [f"{contribution}.parquet"]
+    assert unseal_rejected(house.house, contribution, house.key("panel.steward")) == [(121, "not_allowed")]
+    assert [path.name for path in house.house.quarantine.iterdir()] == [contribution]
     vault.reader(contribution).check(accepted.vault_digest)
     with connect(house.house.settings) as connection:
         relation = vault.reader(contribution).relation(connection)

@@ -22,10 +22,11 @@ from orchestration.audit.stage_events import ContributionAccepted, ContributionR
 from orchestration.audit.verify import verify_log
 from orchestration.engine.duck import connect
 from orchestration.engine.vault import VaultWriter
-from orchestration.errors import ContributionError, GlasshouseError
+from orchestration.errors import ContributionError, GlasshouseError, IntegrityError
 from orchestration.participants.enrollment import rotate_key
 from orchestration.signing import SigningKey
 from orchestration.stages import landing
+from orchestration.stages.rejected import unseal_rejected
 from tests.support import (
     CALLER,
     CHARTER,
@@ -322,25 +323,20 @@ def test_what_is_only_unusual_is_taken(
     assert found == Taken(1, {}, dropped, list(identifiers))
 
 
-def test_rows_that_do_not_fit_are_counted_and_kept_encrypted(house: TinyHouse) -> None:
+def test_rows_that_do_not_fit_are_counted_and_numbered_for_their_steward(house: TinyHouse) -> None:
     bad = [f"{'x' * 41},old,low", ",old,low", f"{CANARY},ancient,low", "H2,old,rich"]
     found = take(house, house.deliver("people", GOOD + "\n".join(bad).encode() + b"\n"))
     assert found == Taken(1, {"too_long": 1, "required": 1, "not_allowed": 2}, 0, ["H1"])
     (accepted,) = house.payloads("contribution.accepted")
     assert isinstance(accepted, ContributionAccepted)
     contribution = accepted.receipt.subject
-    rejects = house.house.vault.rejects_path(contribution)
-    key = house.house.keys.secret(accepted.key_id)
-    with duckdb.connect() as connection:
-        rows = connection.execute(
-            f"SELECT * FROM read_parquet('{rejects}', encryption_config = {{footer_key_value: ?}}) "
-            "ORDER BY 1, 2",
-            [key],
-        ).fetchall()
-    assert [(row[0], row[2]) for row in rows] == [
-        ("not_allowed", "old"), ("not_allowed", "ancient"), ("required", "old"), ("too_long", "old"),
-    ]  # fmt: skip
-    assert CANARY in {row[1] for row in rows}
+    rows = unseal_rejected(house.house, contribution, house.key("panel.steward"))
+    assert rows == [(2, "too_long"), (3, "required"), (4, "not_allowed"), (5, "not_allowed")]
+    with pytest.raises(IntegrityError, match=r"sealed\.other_key"):
+        unseal_rejected(house.house, contribution, house.key("shop.steward"))
+    house.house.log.close()
+    assert CANARY.encode() not in house.everything_on_disk()
+    assert [path.name for path in house.house.vault.folder.glob("*.parquet")] == [f"{contribution}.parquet"]
 
 
 def test_the_same_file_counts_once_and_a_rerun_gets_the_same_receipt(house: TinyHouse) -> None:

@@ -55,6 +55,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, prepared_dbt: Path) -> Ite
         patch.setenv("GLASSHOUSE_HOME", str(folder / "house"))
         patch.setenv("GLASSHOUSE_CHARTERS", str(folder / "charters"))
         patch.setenv("GLASSHOUSE_DUCKDB_THREADS", "1")
+        patch.setenv("HOME", str(folder / "home"))
         patch.chdir(folder)
         used = Session(folder)
         use(used, prepared_dbt)
@@ -88,6 +89,15 @@ def use(run: Session, dbt: Path) -> None:
     run("no such dataset", "contribute", "people.csv", "--dataset", "pets", *day)
     run("no period", "contribute", "people.csv", "--dataset", "people", *day)
     run("no key", "contribute", "people.csv", "--dataset", "sales", *day, "--key", "nowhere.pem")
+    run("invite", "room", "invite", "--for", "panel.steward")
+    run("invite again", "room", "invite", "--for", "panel.steward")
+    run("invite json", "room", "invite", "--for", "panel.steward", "--to", "again.json", "--json")
+    run("invite an executive", "room", "invite", "--for", "panel.executive")
+    own = run.home / "members" / "tiny" / "panel.steward.pem"
+    desk = ("--dataset", "people", "--invitation", "again.json", "--key", own, *day, *whole)
+    run("prepare dry", "prepare", "people.csv", *desk, "--dry-run")
+    run("prepare unasked", "prepare", "people.csv", *desk)
+    run("prepare json", "prepare", "people.csv", *desk, "--yes", "--json", "--out", "prepared")
     run("contribute", "contribute", "sales.csv", "--dataset", "sales", *day)
     run("contribute json", "contribute", "products.csv", "--dataset", "products", *day, *whole, "--json")
     run("contribute few", "contribute", "few.csv", "--dataset", "people", *day, *whole)
@@ -145,7 +155,8 @@ def use(run: Session, dbt: Path) -> None:
     [
         (
             0,
-            "init, init again, status at first, room at first, contribute, contribute json, contribute few,"
+            "init, init again, status at first, room at first, invite, invite json, prepare dry, prepare json,"
+            " contribute, contribute json, contribute few,"
             " contribute people, run, run again, run again json, request, request json, open, open json,"
             " open and save, status, status json, status with a failed gate, lineage, lineage json, log,"
             " log json, log of gates, proof, proof json, proof checked, verify, verify json, charter check,"
@@ -153,12 +164,12 @@ def use(run: Session, dbt: Path) -> None:
         ),
         (
             1,
-            "run with a failing gate, request denied, request denied json, open denied, open denied json,"
+            "run with a failing gate, invite an executive, request denied, request denied json, open denied, open denied json,"
             " open without a reason",
         ),
         (
             2,
-            "no house, no file, no such dataset, no period, no key, request badly written, request malformed,"
+            "no house, invite again, prepare unasked, no file, no such dataset, no period, no key, request badly written, request malformed,"
             " open what is not there, proof of nothing, proof of the future, charter broken,"
             " charter broken json, charter new again",
         ),

@@ -207,7 +207,7 @@ def test_what_the_charter_does_not_name_does_not_enter(fresh: TinyHouse) -> None
         ("receivers: [shop, panel]", "receivers: [shop, stranger]"),
         ("aggregation_threshold: 5", "aggregation_threshold: 1"),
         ("template: audience_overlap", "template: household_list"),
-        ("clauses: [retention]", "clauses: [retention.releases_days]"),
+        ("clauses: [audit.review_days]", "clauses: [prohibited_uses]"),
     ],
 )
 def test_a_charter_with_anything_unknown_or_unenforced_is_no_charter(

@@ -23,7 +23,7 @@ _CORES = {
     "audit": _CORE_OF_AUDIT,
     "participants": {"decision"},
     "computation": {"request", "template"},
-    "scope": {"manifest"},
+    "scope": {"manifest", "provenance"},
 }
 ROWS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),

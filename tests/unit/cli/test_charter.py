@@ -86,7 +86,7 @@ def test_check_as_json_names_who_keeps_each_clause() -> None:
     assert document["digest"] == load_charter(GROCERY).digest
     clauses = {each["path"]: each for each in document["clauses"]}
     assert clauses["output.max_cells"]["stages"] == ["protected"]
-    assert clauses["retention.releases_days"]["owner"] == "retailer.operator"
+    assert clauses["audit.review_days"]["owner"] == "data_provider.auditor"
 
 
 def test_a_file_that_is_not_there_is_a_coded_refusal(tmp_path: Path) -> None:

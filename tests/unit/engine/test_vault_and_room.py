@@ -76,7 +76,7 @@ def test_a_discarded_attempt_leaves_nothing(settings: Settings, keys: KeyStore) 
     with vault.reserved(), connect(settings) as connection:
         writer = vault.writer("a-1")
         writer.write(connection, "SELECT 1 AS a")
-        writer.write(connection, "SELECT 1 AS a", rejects=True)
+        (vault.folder / "a-1.rejected.parquet").write_bytes(b"of a house of before")
         (vault.folder / ".a-1.parquet.partial").write_bytes(b"torn")
         vault.discard("a-1")
     assert [path.name for path in vault.folder.iterdir()] == [".lock"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -11,7 +15,7 @@ import pytest
 from orchestration.digests import digest_bytes
 from orchestration.errors import ContributionError
 from orchestration.scope.manifest import Manifest
-from orchestration.scope.source import check_file, open_source
+from orchestration.scope.source import check_file, open_files, open_source, require_volume
 from tests.support import parquet_bytes
 
 
@@ -98,6 +102,106 @@ def test_parquet_keeps_its_types_and_is_addressed_by_name(tmp_path: Path) -> Non
     assert [source.scalar(name) for name in source.columns] == [True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"a\tb\n1,5\t2\n", [{"a": "1,5", "b": "2"}]),
+        (b'a\tb\n"1\t5"\t\n', [{"a": "1\t5", "b": None}]),
+        (b"\xef\xbb\xbfa\tb\r\n007\t2\r\n", [{"a": "007", "b": "2"}]),
+    ],
+)
+def test_tsv_is_csv_with_tabs(tmp_path: Path, data: bytes, expected: list[dict[str, object]]) -> None:
+    assert rows(csv(tmp_path, data), "tsv") == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"a": "007", "b": 2}\n', [{"a": "007", "b": "2"}]),
+        (b'{"a": "1", "b": null}\r\n\n{"b": true}', [{"a": "1", "b": None}, {"a": None, "b": "true"}]),
+        (b'{"a": 1029.0}\n{"a": 10.50}\n{"a": "1029.0"}\n', [{"a": "1029"}, {"a": "10.5"}, {"a": "1029.0"}]),
+        (b'{"x\'; DROP TABLE t; --": "1", "a/~b": 2}\n', [{"a/~b": "2", "x'; DROP TABLE t; --": "1"}]),
+        ('{"ä": "ü\\n\\u00e9"}\n'.encode(), [{"ä": "ü\né"}]),
+    ],
+)
+def test_ndjson_that_is_read(tmp_path: Path, data: bytes, expected: list[dict[str, object]]) -> None:
+    assert rows(csv(tmp_path, data), "ndjson") == expected
+
+
+def test_a_key_that_holds_lists_or_objects_is_nobodys_field(tmp_path: Path) -> None:
+    path = csv(tmp_path, b'{"a": "[1]", "b": 1, "c": 1}\n{"a": "{", "b": [1], "c": {"d": 2}}\n')
+    with duckdb.connect() as connection:
+        source = open_source(connection, path, "ndjson")
+    assert [source.scalar(name) for name in "abc"] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "contribution.empty"),
+        (b'{"a": 1}{"a": 2}\n', "contribution.malformed"),
+        (b'{"a": 1}\n[1]\n', "contribution.malformed"),
+        (b'{"a": 1}\n2\n', "contribution.malformed"),
+        (b'{"a": 1}\n{"a":\n', "contribution.malformed"),
+        (b'[{"a": 1}]', "contribution.malformed"),
+        (b'{"a": "' + b"x" * (1 << 26) + b'"}', "contribution.malformed"),
+        (b'{"a": 1, "a": 2}\n', "contribution.duplicate_columns"),
+        (b"".join(b'{"a%d": 1}\n' % i for i in range(5000)), "contribution.too_many_columns"),
+    ],
+)
+def test_ndjson_that_is_refused(tmp_path: Path, data: bytes, code: str) -> None:
+    with duckdb.connect() as connection, pytest.raises(ContributionError) as caught:
+        open_source(connection, csv(tmp_path, data), "ndjson")
+    assert caught.value.code == code
+
+
+def test_a_thousand_columns_too_many(tmp_path: Path) -> None:
+    path = csv(tmp_path, ",".join(f"c{i}" for i in range(5000)).encode() + b"\n")
+    with duckdb.connect() as connection, pytest.raises(ContributionError) as caught:
+        open_source(connection, path, "csv")
+    assert caught.value.code == "contribution.too_many_columns"
+
+
+@pytest.mark.parametrize("format_", ["csv", "tsv", "ndjson", "parquet"])
+def test_files_of_one_schema_are_one_source_whatever_their_order(tmp_path: Path, format_: str) -> None:
+    queries = ["SELECT 'x' AS a, '1' AS b", "SELECT '2' AS b, 'y' AS a", "SELECT 'z' AS a, '3' AS b"]
+    kind = {"parquet": "parquet", "ndjson": "json"}.get(format_, "csv, HEADER")
+    kind += ", DELIMITER '\t'" if format_ == "tsv" else ""
+    with duckdb.connect() as connection:
+        for number, query in enumerate(queries):
+            connection.execute(f"COPY ({query}) TO '{tmp_path}/{number}[*].{format_}' (FORMAT {kind})")
+        paths = [str(path) for path in tmp_path.iterdir()]
+        found = []
+        for order in (sorted(paths), sorted(paths, reverse=True)):
+            source = open_files(connection, order, format_)
+            columns = ", ".join(source.columns[name] for name in "ab")
+            found.append(sorted(connection.execute(f"SELECT {columns} FROM {source.relation}").fetchall()))
+    assert found == [[("x", "1"), ("y", "2"), ("z", "3")]] * 2
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_files_of_several_schemas_are_refused(tmp_path: Path, format_: str) -> None:
+    kind = "parquet" if format_ == "parquet" else "csv, HEADER"
+    with duckdb.connect() as connection:
+        for number, query in enumerate(["SELECT '1' AS a, '2' AS b", "SELECT '1' AS a"]):
+            connection.execute(f"COPY ({query}) TO '{tmp_path}/{number}.{format_}' (FORMAT {kind})")
+        with pytest.raises(ContributionError) as caught:
+            open_files(connection, sorted(map(str, tmp_path.iterdir())), format_)
+    assert caught.value.code == "prepare.mixed_columns"
+
+
+def test_packing_does_not_make_data_smaller(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.parquet"
+    path.write_bytes(parquet_bytes("SELECT repeat('x', 10000) AS a, 1 AS b FROM range(100000)", tmp_path))
+    assert path.stat().st_size < 1_000_000
+    with duckdb.connect() as connection:
+        source = open_source(connection, path, "parquet")
+        require_volume(connection, source, ["b"], limit=800_000, dataset="people")
+        with pytest.raises(ContributionError) as caught:
+            require_volume(connection, source, ["a", "b"], limit=1_000_000, dataset="people")
+    assert (caught.value.code, caught.value.facts["size"]) == ("contribution.too_much_data", 1_000_800_000)
+
+
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"a,b\n1,2\n", b"PAR1" + b"\0" * 100 + b"PAR1"])
 def test_parquet_that_is_none(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "rows.parquet"
@@ -140,7 +244,14 @@ class TestCheckFile:
             (b"a\n1\n\xc3", "encoding"),
         ):
             csv(tmp_path, data)
-            assert self.code(tmp_path, self.manifest(data)) == code
+            for format_ in ("csv", "tsv", "ndjson"):
+                assert self.code(tmp_path, self.manifest(data, format=format_)) == code
+
+    @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+    def test_packed_files_are_not_unpacked(self, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+        data = pack(b"a\n1\n")
+        csv(tmp_path, data)
+        assert self.code(tmp_path, self.manifest(data)) == "compressed"
 
     def test_only_regular_files_of_the_delivery(self, tmp_path: Path) -> None:
         elsewhere = csv(tmp_path, b"a\n1\n")

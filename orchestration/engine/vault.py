@@ -1,7 +1,7 @@
 """The vault: raw contributions as Parquet, each encrypted under its own key.
 
 Intake is handed a `VaultWriter`, which reads nothing; de-identification a `VaultReader` of one contribution;
-nobody else has a reason to come. The key travels as a bound parameter only. Lists of people who were taken out
+nobody else has a reason to come. The key travels as a bound parameter only. Lists of people taken out
 rest here too, each under its own key. Must not be here: rows that did not fit, which nobody keeps.
 """
 

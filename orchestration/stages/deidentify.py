@@ -86,7 +86,7 @@ def deidentify(
 
 
 def is_prepared(house: House, contribution: str) -> bool:
-    """Whether a contribution was de-identified at its contributor's desk, so that the vault has attributes."""
+    """Whether it was de-identified at its contributor's desk, so that the vault holds attributes."""
     (accepted,) = house.log.events("contribution.accepted", contribution, newest_first=True, limit=1)
     payload = accepted.event.payload
     return (

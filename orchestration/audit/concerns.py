@@ -15,6 +15,7 @@ from typing import Any, cast
 from orchestration.audit import governance_events as g
 from orchestration.audit import stage_events as s
 from orchestration.audit.events import Event
+from orchestration.audit.key_events import HouseKeysRotated
 from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.vocabulary import Payload
 from orchestration.charter.model import Charter
@@ -36,6 +37,7 @@ FOR_EVERYBODY: tuple[type[Payload], ...] = (
     g.MemberRetired,
     g.KeyRotated,
     g.KeyRevoked,
+    HouseKeysRotated,
     g.GrantGiven,
     g.GrantRenewed,
     g.GrantRevoked,

@@ -17,6 +17,8 @@ from orchestration.computation.runner import room_environment
 from orchestration.engine.duck import connect
 from orchestration.engine.key_access import KeyAccess
 from orchestration.errors import GlasshouseError
+from orchestration.house import House
+from orchestration.settings import load_settings
 from orchestration.stages import compute, key_rotation, refresh
 from tests.softhsm import PIN
 from tests.support import CALLER, TinyHouse, make_house, open_house
@@ -157,7 +159,9 @@ def test_dbt_is_given_the_key_of_its_room_and_nothing_else(
 # --- the commands
 
 
-def test_the_keyring_is_shown_and_rotated(house: TinyHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keyring_is_shown_rotated_and_moved(
+    house: TinyHouse, monkeypatch: pytest.MonkeyPatch, new_token: Callable[[], dict[str, Any]]
+) -> None:
     monkeypatch.setenv("GLASSHOUSE_HOME", str(house.root))
     monkeypatch.setenv("GLASSHOUSE_CHARTERS", str(house.house.settings.charters))
 
@@ -179,3 +183,11 @@ def test_the_keyring_is_shown_and_rotated(house: TinyHouse, monkeypatch: pytest.
     assert "back up the keys folder" in run("rotate")
     assert run("recipient").strip() == str(house.house.package_recipient("tiny"))
     assert json.loads(run("recipient", "--json"))["recipient"].startswith("age1")
+    for name, value in new_token().items():
+        monkeypatch.setenv(f"GLASSHOUSE_{name.upper()}", PIN if name == "pkcs11_pin" else str(value))
+    assert CliRunner().invoke(app, ["keyring", "recipient"]).exit_code != 0
+    moved = House.open(load_settings(master_key=None))
+    house.house.log.close()
+    house.house = moved
+    assert json.loads(CliRunner().invoke(app, ["keyring", "rotate", "--json"]).stdout)["service"] == "pkcs11"
+    assert set(json.loads(run("status", "--json"))["wrapped_by"]) == set(moved.keys.versions())

@@ -13,13 +13,19 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializeAsAny, StringConstraints, model_validator
 
-from orchestration.audit import governance_events, portal_events, stage_events, withdrawal_events
+from orchestration.audit import (
+    governance_events,
+    key_events,
+    portal_events,
+    stage_events,
+    withdrawal_events,
+)
 from orchestration.audit.vocabulary import Digest, Document, Name, Payload, Time, now
 from orchestration.digests import canonical_json
 
 PAYLOADS: dict[str, type[Payload]] = {
     payload.type: payload
-    for part in (governance_events, portal_events, stage_events, withdrawal_events)
+    for part in (governance_events, key_events, portal_events, stage_events, withdrawal_events)
     for payload in part.PAYLOADS
 }
 

@@ -22,6 +22,7 @@ from orchestration.cli import (
     grants,
     house,
     insight,
+    keyring,
     keys,
     lineage,
     login,
@@ -55,6 +56,7 @@ app.command("init", rich_help_panel=_HOUSE)(house.init)
 app.command("demo", rich_help_panel=_HOUSE)(demo.demo)
 app.command("status", rich_help_panel=_HOUSE)(house.status)
 app.command("serve", rich_help_panel=_HOUSE)(serve)
+app.add_typer(keyring.app, name="keyring", rich_help_panel=_HOUSE)
 app.command("dev", rich_help_panel=_HOUSE)(house.dev)
 
 _WORK = "Data and insights"

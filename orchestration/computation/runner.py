@@ -136,7 +136,7 @@ def request_variables(template: Template, request: Request) -> dict[str, JsonVal
 
 
 def room_environment(settings: Settings, room_path: Path, room_key: str) -> dict[str, str]:
-    """The environment of one dbt process. Of ours it gets everything but the master key and dbt's switches.
+    """The environment of one dbt process. Of ours it gets no secret, no setting and none of dbt's switches.
 
     A stray `DBT_EMPTY` or `DBT_DEFER` would change what is computed, `DBT_LOG_LEVEL_FILE` what is written.
     """
@@ -238,7 +238,8 @@ def _target(settings: Settings) -> Iterator[Path]:
 
 
 def _clean_environment() -> dict[str, str]:
-    return {name: value for name, value in child_environment().items() if not name.startswith("DBT_")}
+    strange = ("DBT_", "GLASSHOUSE_", "OPENLINEAGE_")
+    return {name: value for name, value in child_environment().items() if not name.startswith(strange)}
 
 
 def _project_digest(project: Path) -> str:

@@ -9,7 +9,7 @@ gate passed), `staging` and `intermediate` (dbt), `cells` (one table per request
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,6 +92,28 @@ class Room:
         Whatever stood in the old file, copies of it elsewhere included, is noise afterwards. What was built
         from its tables (views, models, cells) is gone too, until the room is refreshed.
         """
+
+        def copy(connection: duckdb.DuckDBPyConnection) -> None:
+            connection.execute("CREATE SCHEMA fresh.deidentified")
+            rows = connection.execute(
+                "SELECT table_name FROM duckdb_tables()"
+                " WHERE database_name = 'room' AND schema_name = 'deidentified'"
+            ).fetchall()
+            for name in sorted({str(row[0]) for row in rows} & set(tables)):
+                table = f"deidentified.{quote_name(name)}"
+                connection.execute(f"CREATE TABLE fresh.{table} AS FROM room.{table}")
+
+        self._rewrite(copy)
+
+    def rekey(self) -> None:
+        """Write the whole room anew under a new key, views and models included; the old key is shredded.
+
+        Every copy of the old file is noise afterwards.
+        """
+        self._rewrite(lambda connection: connection.execute("COPY FROM DATABASE room TO fresh"))
+
+    def _rewrite(self, copy: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
+        """Have `copy` fill an empty `fresh` from `room`, then put it in the room's place; none, nothing."""
         with self.reserved():
             if not self.path.exists():
                 return
@@ -100,14 +122,7 @@ class Room:
                 for path, name, key in ((self.path, "room", self.key), (self._next_path, "fresh", new_key)):
                     connection.execute(f"ATTACH {quote_text(str(path))} AS {name} (ENCRYPTION_KEY ?)", [key])
                 confine(connection, folders=[self._settings.root / "tmp"])
-                connection.execute("CREATE SCHEMA fresh.deidentified")
-                rows = connection.execute(
-                    "SELECT table_name FROM duckdb_tables()"
-                    " WHERE database_name = 'room' AND schema_name = 'deidentified'"
-                ).fetchall()
-                for name in sorted({str(row[0]) for row in rows} & set(tables)):
-                    table = f"deidentified.{quote_name(name)}"
-                    connection.execute(f"CREATE TABLE fresh.{table} AS FROM room.{table}")
+                copy(connection)
             sync(self._next_path)
             self._keys.destroy(self._key_name)  # from here on there is only forward
             self._finish_rewriting()

@@ -15,7 +15,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 import pkcs11
@@ -89,7 +89,7 @@ _DOES_NOT_OPEN = (
 @dataclass(frozen=True)
 class _Opened:
     session: pkcs11.Session
-    pin: str
+    pin: str = field(repr=False)
     process: int
 
 

@@ -14,7 +14,8 @@ PACKAGE = PROJECT_ROOT / "orchestration"
 
 # Lowest first. A module imports from lower rows and from its own part, never from a neighbour in its row.
 _CORE_OF_AUDIT = {
-    "vocabulary", "chronology", "stage_events", "governance_events", "portal_events", "events", "statement",
+    "vocabulary", "chronology", "stage_events", "governance_events", "portal_events", "key_events", "events",
+    "statement",
     "tables", "governance_tables", "merkle", "projections", "governance_rows", "governance_projections",
     "log", "database", "receipts", "checkpoint", "cosignature", "tiles",
 }  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from orchestration.settings import child_environment, load_settings
+from orchestration.settings import child_environment, key_service_environment, load_settings
 
 SECRET = base64.b64encode(b"s" * 32).decode()
 
@@ -76,6 +76,10 @@ def test_the_master_key_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.master_key is not None
     assert settings.master_key.get_secret_value() == SECRET
     assert SECRET not in f"{settings!r}{settings}{settings.model_dump_json()}"
+    monkeypatch.setenv("GLASSHOUSE_PKCS11_PIN", SECRET)
+    monkeypatch.setenv("GLASSHOUSE_FORMER_MASTER_KEY", SECRET)
     child = child_environment(EXTRA="1")
+    assert key_service_environment(settings) == {"GLASSHOUSE_MASTER_KEY": SECRET}
+    assert len(key_service_environment(load_settings())) == 3
     assert SECRET not in child.values()
     assert child["EXTRA"] == "1"

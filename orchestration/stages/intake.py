@@ -36,6 +36,7 @@ from orchestration.scope.manifest import (
     claimed_manifest,
     read_envelope,
 )
+from orchestration.scope.normalization import register_normalizers
 from orchestration.scope.source import EMPTY, MALFORMED, check_file, open_source
 from orchestration.stages import quarantine
 from orchestration.stages.recorder import Caller, Recording, recording
@@ -146,6 +147,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         return house.log.event(done.seq)
     vault = house.vault
     with connect(house.settings) as connection:
+        register_normalizers(connection)
         confine(connection, files=[file], folders=[vault.folder, house.settings.root / "tmp"])
         try:
             source = open_source(connection, file, manifest.format)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from orchestration.charter.entities import ENTITIES, UNIT
-from orchestration.charter.fields import SQL_TYPES, Drop, Field, Pseudonymize
+from orchestration.charter.entities import ENTITIES, UNIT, UNITS
+from orchestration.charter.fields import SQL_TYPES, Drop, Field, Pass, Pseudonymize
 from orchestration.charter.findings import Finding, Names
 from orchestration.charter.mistakes import did_you_mean
 from orchestration.charter.model import Charter, Dataset
@@ -30,6 +30,8 @@ def check_fields(charter: Charter, dataset: Dataset, path: Names) -> Iterator[Fi
             yield from _unit(charter, field, at)
     yield from _doubles(dataset, here)
     yield from _shifts(dataset, here)
+    if ENTITIES[dataset.entity].aggregated:
+        yield from _aggregated(charter, dataset, path)
     mapped = [field.attribute for field in dataset.fields if field.attribute is not None]
     if ENTITIES[dataset.entity].privacy_unit and UNIT not in mapped:
         message = f"A {dataset.entity} is about a {charter.privacy_unit}, but no field becomes '{UNIT}'."
@@ -118,6 +120,27 @@ def _unit(charter: Charter, field: Field, at: Names) -> Iterator[Finding]:
         message = f"The domain of '{UNIT}' must be the privacy unit, or datasets would not join."
         where = (*at, "technique", "domain")
         yield Finding(where, message, (charter.privacy_unit,), needs=("privacy_unit",))
+
+
+def _aggregated(charter: Charter, dataset: Dataset, path: Names) -> Iterator[Finding]:
+    """Rows that came aggregated are about nobody by name, and say how many stand behind them."""
+    here = (*path, "fields")
+    for field in dataset.fields:
+        if field.classification == "direct_identifier":
+            message = "A row that came aggregated is about nobody in particular: it has no direct identifier."
+            yield Finding((*here, field.name, "classification"), message, needs=here)
+    if dataset.threshold is None:
+        message = (
+            f"'threshold' is missing: how many times a {charter.privacy_unit} must stand behind each row?"
+        )
+        yield Finding(path, message, (f"{charter.output.aggregation_threshold} or more",), ("output",))
+    counted = next((field for field in dataset.fields if field.attribute == UNITS), None)
+    if counted is None:
+        message = f"No field becomes '{UNITS}': how many privacy units stand behind each row?"
+        yield Finding(here, message, (f"an integer with as: {UNITS}",), needs=here)
+    elif not counted.required or not isinstance(counted.technique, Pass):
+        message = f"'{UNITS}' must be required and passed: a count that was changed protects nobody."
+        yield Finding((*here, counted.name), message, ("required: true, technique: pass",))
 
 
 def _shifts(dataset: Dataset, here: Names) -> Iterator[Finding]:

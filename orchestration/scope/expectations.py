@@ -16,7 +16,7 @@ from pydantic import Field as Spec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from orchestration.charter.entities import ENTITIES
+from orchestration.charter.entities import ENTITIES, UNITS
 from orchestration.charter.fields import Clamp, Drop, Field, Generalize, Pseudonymize
 from orchestration.charter.model import Dataset
 from orchestration.charter.techniques import BottomCode, Bucket, DateShift, Mask, Redact, Round, TopCode
@@ -139,6 +139,8 @@ def _charter_rules(dataset: Dataset) -> list[Rule]:
         if field.attribute is not None and not isinstance(field.technique, Drop):
             rules.append(_presence(field, field.attribute))
             rules += _limits(field, field.attribute)
+    if ENTITIES[dataset.entity].aggregated:
+        rules.append(_enough_units(dataset))
     if len(dataset.unique_key) == 1:
         key = dataset.unique_key[0]
         rules.append(_rule("key", "unique", _UNIQUE, {"column": key}, "one row per key"))
@@ -146,6 +148,13 @@ def _charter_rules(dataset: Dataset) -> list[Rule]:
         columns: list[JsonValue] = [*dataset.unique_key]
         rules.append(_rule("key", "unique", _UNIQUE_TOGETHER, {"column_list": columns}, "one row per key"))
     return rules
+
+
+def _enough_units(dataset: Dataset) -> Rule:
+    """The charter's checks ask for the threshold; without one, nothing passes."""
+    fewest = 10**9 if dataset.threshold is None else dataset.threshold
+    arguments: dict[str, JsonValue] = {"column": UNITS, "min_value": fewest}
+    return _rule(UNITS, "enough", _BETWEEN, arguments, "fewer units behind a row than the charter allows")
 
 
 def _presence(field: Field, name: str) -> Rule:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import demo, intake, log, policy, report, request
+from benchmarks import deidentification, demo, intake, log, policy, report, request
 
-_PARTS = ("intake", "request", "demo", "policy", "log")
+_PARTS = ("intake", "request", "demo", "policy", "log", "deidentification")
 
 
 def main() -> None:
@@ -41,6 +41,9 @@ def main() -> None:
         comparisons, figures = log.compare(asked.pairs, large=asked.events)
         results.comparisons += comparisons
         results.figures += figures
+    if "deidentification" in parts:
+        print(f"Pseudonyms against the same in bare DuckDB, {asked.pairs} pairs; minutes …", flush=True)
+        results.comparisons += deidentification.compare(asked.pairs, rows=asked.large)
     if "demo" in parts:
         print(f"The demo, {asked.pairs} times …", flush=True)
         results.demo = demo.measure(asked.pairs)

@@ -37,12 +37,20 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)
 _NAMESPACE = re.compile(r"glasshouse://[a-z0-9_-]+/[a-z0-9_-]+")
 _NAME = re.compile(rf"({'|'.join(LAYERS)})\.[a-z0-9_]+")
 # How each technique of the charter changes a value, and whether the original is hidden by it. A clamp
-# hides only the values beyond its bounds, so it does not count as masking. A dropped field has no edge.
+# hides only the values beyond its bounds, and redaction only parts of a text: neither counts as masking. A
+# dropped field has no edge.
 _TECHNIQUES: dict[str, tuple[Subtype, bool]] = {
     "pass": ("IDENTITY", False),
     "clamp": ("TRANSFORMATION", False),
     "pseudonymize": ("TRANSFORMATION", True),
     "generalize": ("TRANSFORMATION", True),
+    "top_code": ("TRANSFORMATION", False),
+    "bottom_code": ("TRANSFORMATION", False),
+    "round": ("TRANSFORMATION", True),
+    "mask": ("TRANSFORMATION", True),
+    "bucket": ("TRANSFORMATION", True),
+    "date_shift": ("TRANSFORMATION", True),
+    "redact": ("TRANSFORMATION", False),
 }
 
 

@@ -16,6 +16,7 @@ from orchestration.charter.fields import Pseudonymize
 from orchestration.charter.findings import Finding, Names, unknown_names
 from orchestration.charter.governance_checks import GOVERNANCE_CHECKS
 from orchestration.charter.model import Charter, LawfulBasis, Role
+from orchestration.charter.techniques import DateShift
 
 # Roles one member may not hold together: nobody audits, reviews or operates upon their own work.
 _APART: tuple[tuple[Role, Role, str], ...] = (
@@ -126,6 +127,26 @@ def _withdrawal(charter: Charter) -> Iterator[Finding]:
         yield Finding(("withdrawal", "people"), message, (f"{floor} or more",), needs=("output",))
 
 
+def _identifiers(charter: Charter) -> Iterator[Finding]:
+    """Identifiers of one domain meet only when all are normalized alike, dates only when shifted alike."""
+    forms: dict[str, tuple[str, str]] = {}
+    shifts: dict[str, tuple[int, str]] = {}
+    for dataset in charter.datasets:
+        for field in dataset.fields:
+            at = ("datasets", dataset.id, "fields", field.name, "technique")
+            if isinstance(field.technique, Pseudonymize):
+                mine = field.technique.normalize
+                form, first = forms.setdefault(field.technique.domain, (mine, dataset.id))
+                if form != mine:
+                    message = f"The domain '{field.technique.domain}' is normalized as {form} in {first}."
+                    yield Finding((*at, "normalize"), message, (form,))
+            elif isinstance(field.technique, DateShift):
+                days, first = shifts.setdefault("days", (field.technique.days, dataset.id))
+                if days != field.technique.days:
+                    message = f"Dates shift by up to {days} days in {first}; others would part from them."
+                    yield Finding((*at, "days"), message, (str(days),))
+
+
 def _computations(charter: Charter) -> Iterator[Finding]:
     participants = [participant.id for participant in charter.participants]
     purposes = [purpose.id for purpose in charter.purposes]
@@ -188,6 +209,7 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _joins,
     _consent,
     _withdrawal,
+    _identifiers,
     _computations,
     _thresholds,
     _prohibitions,

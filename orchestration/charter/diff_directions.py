@@ -6,7 +6,7 @@ can tell; whoever asks then counts it as looser. Must not be here: the table of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -81,17 +81,76 @@ def maturity(old: Any, new: Any) -> Direction | None:
 def technique(old: Any, new: Any) -> Direction | None:
     """By how much of the value is left in the room."""
     if old["kind"] == new["kind"]:
-        match old["kind"]:
-            case "generalize" if old["bands"] == new["bands"] and "to" in old and "to" in new:
-                return ranked("day", "week", "month", "year")(old["to"], new["to"])
-            case "clamp":
-                return _wider((old["low"], old["high"]), (new["low"], new["high"]))
-        return None
-    strength = {"pass": 0, "clamp": 1, "generalize": 1, "pseudonymize": 2, "drop": 3}
-    before, after = strength[old["kind"]], strength[new["kind"]]
+        return _same_technique(old, new)
+    # Of two in the middle nobody can tell which leaves more.
+    strength = {"pass": 0, "pseudonymize": 2, "drop": 3}
+    before, after = strength.get(old["kind"], 1), strength.get(new["kind"], 1)
     if before == after:
         return None
     return "stricter" if after > before else "looser"
+
+
+def _same_technique(old: Any, new: Any) -> Direction | None:
+    """One technique with other parameters."""
+    match old["kind"]:
+        case "generalize":
+            return _generalized(old, new)
+        case "clamp":
+            return _wider((old["low"], old["high"]), (new["low"], new["high"]))
+        case "top_code":
+            return more(old["at"], new["at"])
+        case "bottom_code":
+            return less(old["at"], new["at"])
+        case "round":
+            return _multiple(Decimal(old["multiple"]), Decimal(new["multiple"]))
+        case "mask":
+            sides = ("keep_first", "keep_last")
+            return _together(more(old[side], new[side]) for side in sides)
+        case "bucket":
+            return _finer({Decimal(each) for each in old["boundaries"]}, new)
+        case "date_shift":
+            return less(old["days"], new["days"])
+        case _:
+            return None
+
+
+def _generalized(old: Any, new: Any) -> Direction | None:
+    """Comparable when only the depth changed."""
+    depth = ("to", "prefix", "level")
+    if {key: value for key, value in old.items() if key not in depth} != {
+        key: value for key, value in new.items() if key not in depth
+    }:
+        return None
+    match (old, new):
+        case ({"to": before}, {"to": after}):
+            return ranked("day", "week", "month", "year")(before, after)
+        case ({"prefix": before}, {"prefix": after}):
+            return more(before, after)
+        case ({"level": before}, {"level": after}):
+            return less(before, after)
+        case _:
+            return None
+
+
+def _multiple(old: Decimal, new: Decimal) -> Direction | None:
+    """Multiples of 10 say less than multiples of 5; than multiples of 7, nobody can tell."""
+    if old == new:
+        return "neutral"
+    return "stricter" if new % old == 0 else "looser" if old % new == 0 else None
+
+
+def _finer(before: set[Decimal], new: Any) -> Direction | None:
+    """More boundaries among the same ones say more."""
+    after = {Decimal(each) for each in new["boundaries"]}
+    if before == after:
+        return "neutral"
+    return "looser" if before < after else "stricter" if after < before else None
+
+
+def _together(directions: Iterable[Direction | None]) -> Direction | None:
+    """The one way that all moved; None when they disagree."""
+    moved = set(directions) - {"neutral"}
+    return moved.pop() if len(moved) == 1 else "neutral" if not moved else None
 
 
 def closed_set(old: Sequence[str], new: Sequence[str]) -> Direction | None:

@@ -172,14 +172,35 @@ def _limits(clause: dict[str, Any]) -> str:
 
 def technique(clause: dict[str, Any]) -> str:
     match clause:
-        case {"kind": "pseudonymize", "domain": domain}:
+        case {"kind": "pseudonymize", "domain": domain, "normalize": "identifier"}:
             return f"pseudonymized ({domain})"
+        case {"kind": "pseudonymize", "domain": domain, "normalize": form}:
+            region = f" of {clause['region']}" if "region" in clause else ""
+            return f"pseudonymized ({domain}, as {form.replace('_', ' ')}{region})"
         case {"kind": "generalize", "to": unit}:
             return f"generalized to {unit}"
+        case {"kind": "generalize", "prefix": kept}:
+            return f"generalized to its first {kept}"
+        case {"kind": "generalize", "hierarchy": rungs, "level": level}:
+            return f"generalized to level {level} of a hierarchy of {len(rungs)} values"
         case {"kind": "generalize", "bands": bands}:
             return f"generalized to {len(bands)} bands"
         case {"kind": "clamp", "low": low, "high": high}:
             return f"clamped to {low}..{high}"
+        case {"kind": "top_code", "at": bound}:
+            return f"top-coded at {bound}"
+        case {"kind": "bottom_code", "at": bound}:
+            return f"bottom-coded at {bound}"
+        case {"kind": "round", "multiple": multiple}:
+            return f"rounded to multiples of {multiple}"
+        case {"kind": "mask", "keep_first": first, "keep_last": last}:
+            return f"masked but for {first} first and {last} last characters"
+        case {"kind": "bucket", "boundaries": boundaries, "source": source}:
+            return f"put into {len(boundaries) + 1} parts of {source}"
+        case {"kind": "date_shift", "days": days}:
+            return f"shifted by up to {days} days, alike for all dates of a unit"
+        case {"kind": "redact"}:
+            return "redacted (e-mail addresses, IBANs, long numbers)"
         case {"kind": "drop"}:
             return "checked, then dropped"
         case _:

@@ -17,6 +17,11 @@ EntityName = Literal[
     "assignment",
     "interaction",
     "consent",
+    "session",
+    "subscription",
+    "opportunity",
+    "signal",
+    "aggregate",
     "product",
     "campaign",
     "coupon",
@@ -28,18 +33,26 @@ UNIT = "unit"
 """The attribute that holds the pseudonym of the privacy unit, in every entity that has one."""
 
 
+UNITS = "units"
+"""The attribute that says how many privacy units stand behind a row that came aggregated."""
+
+
 @dataclass(frozen=True)
 class Entity:
-    """One kind of row in the room; `attributes` maps attribute to SQL type, in table order."""
+    """One kind of row in the room; `attributes` maps attribute to SQL type, in table order.
+
+    `aggregated`: the contributor has counted already, so a row is about many units and about none by name.
+    """
 
     name: EntityName
     attributes: Mapping[str, SqlType]
     privacy_unit: bool
+    aggregated: bool
     description: str
 
 
 def _entity(name: EntityName, description: str, **attributes: SqlType) -> Entity:
-    return Entity(name, MappingProxyType(attributes), UNIT in attributes, description)
+    return Entity(name, MappingProxyType(attributes), UNIT in attributes, UNITS in attributes, description)
 
 
 ENTITIES: Mapping[str, Entity] = MappingProxyType(
@@ -57,6 +70,14 @@ ENTITIES: Mapping[str, Entity] = MappingProxyType(
                 household_size="VARCHAR",
                 household_composition="VARCHAR",
                 children="VARCHAR",
+                sex="VARCHAR",
+                ethnicity="VARCHAR",
+                education="VARCHAR",
+                occupation="VARCHAR",
+                employment="VARCHAR",
+                country="VARCHAR",
+                region="VARCHAR",
+                postcode="VARCHAR",
             ),
             _entity(
                 "transaction",
@@ -90,6 +111,59 @@ ENTITIES: Mapping[str, Entity] = MappingProxyType(
                 unit="VARCHAR",
                 granted="BOOLEAN",
                 decided_on="DATE",
+            ),
+            _entity(
+                "session",
+                "A visit of a privacy unit to a website or app; one row per session.",
+                unit="VARCHAR",
+                session="VARCHAR",
+                channel="VARCHAR",
+                device="VARCHAR",
+                visitor_type="VARCHAR",
+                pages="BIGINT",
+                duration_seconds="BIGINT",
+                converted="BOOLEAN",
+                occurred_on="DATE",
+            ),
+            _entity(
+                "subscription",
+                "What a privacy unit has subscribed to; one row per subscription.",
+                unit="VARCHAR",
+                subscription="VARCHAR",
+                plan="VARCHAR",
+                contract="VARCHAR",
+                status="VARCHAR",
+                monthly_amount="DECIMAL(12,2)",
+                tenure_months="BIGINT",
+                starts_on="DATE",
+                ends_on="DATE",
+            ),
+            _entity(
+                "opportunity",
+                "A deal that a privacy unit may close; one row per opportunity.",
+                unit="VARCHAR",
+                opportunity="VARCHAR",
+                product="VARCHAR",
+                stage="VARCHAR",
+                amount="DECIMAL(12,2)",
+                opened_on="DATE",
+                closed_on="DATE",
+            ),
+            _entity(
+                "signal",
+                "Which segments a platform puts a privacy unit into; one row per unit and segment.",
+                unit="VARCHAR",
+                segment="VARCHAR",
+                score="DECIMAL(12,2)",
+            ),
+            _entity(
+                "aggregate",
+                "What a contributor has counted already; one row per segment, period and measure.",
+                segment="VARCHAR",
+                period="DATE",
+                measure="VARCHAR",
+                value="DECIMAL(12,2)",
+                units="BIGINT",
             ),
             _entity(
                 "product",

@@ -9,31 +9,13 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from orchestration.charter.entities import ENTITIES, UNIT
-from orchestration.charter.fields import (
-    SQL_TYPES,
-    Clamp,
-    Drop,
-    Field,
-    FieldType,
-    Generalize,
-    Pseudonymize,
-    TechniqueKind,
-)
+from orchestration.charter.entities import ENTITIES, UNIT, UNITS
+from orchestration.charter.fields import SQL_TYPES, Drop, Field, Pass, Pseudonymize
 from orchestration.charter.findings import Finding, Names
 from orchestration.charter.mistakes import did_you_mean
 from orchestration.charter.model import Charter, Dataset
-
-_TECHNIQUES: dict[FieldType, tuple[TechniqueKind, ...]] = {
-    "string": ("pass", "drop", "pseudonymize"),
-    "integer": ("pass", "drop", "clamp", "generalize"),
-    "decimal": ("pass", "drop", "clamp", "generalize"),
-    "date": ("pass", "drop", "generalize"),
-    "timestamp": ("pass", "drop", "generalize"),
-    "boolean": ("pass", "drop"),
-}
-_NUMBERS = ("integer", "decimal")
-_DATES = ("date", "timestamp")
+from orchestration.charter.technique_checks import DATES, NUMBERS, check_technique, exact, order
+from orchestration.charter.techniques import TECHNIQUES, DateShift
 
 
 def check_fields(charter: Charter, dataset: Dataset, path: Names) -> Iterator[Finding]:
@@ -42,11 +24,14 @@ def check_fields(charter: Charter, dataset: Dataset, path: Names) -> Iterator[Fi
     for field in dataset.fields:
         at = (*here, field.name)
         yield from _attribute(dataset, field, at)
-        yield from _technique(field, at)
+        yield from check_technique(field, at)
         yield from _limits(field, at)
         if field.attribute == UNIT:
             yield from _unit(charter, field, at)
     yield from _doubles(dataset, here)
+    yield from _shifts(dataset, here)
+    if ENTITIES[dataset.entity].aggregated:
+        yield from _aggregated(charter, dataset, path)
     mapped = [field.attribute for field in dataset.fields if field.attribute is not None]
     if ENTITIES[dataset.entity].privacy_unit and UNIT not in mapped:
         message = f"A {dataset.entity} is about a {charter.privacy_unit}, but no field becomes '{UNIT}'."
@@ -72,7 +57,7 @@ def _attribute(dataset: Dataset, field: Field, at: Names) -> Iterator[Finding]:
         message = f"A {dataset.entity} has no attribute '{field.attribute}'.{hint}"
         yield Finding((*at, "as"), message, tuple(attributes))
     elif (
-        field.technique.kind in _TECHNIQUES[field.type]
+        field.technique.kind in TECHNIQUES[field.type]
         and field.deidentified_type != attributes[field.attribute]
     ):
         expected = attributes[field.attribute]
@@ -93,40 +78,6 @@ def _fitting(expected: str) -> tuple[str, ...]:
     return tuple(fits)
 
 
-def _technique(field: Field, at: Names) -> Iterator[Finding]:
-    here, technique = (*at, "technique"), field.technique
-    if field.classification == "direct_identifier" and technique.kind not in ("pseudonymize", "drop"):
-        message = f"A direct identifier would survive with technique '{technique.kind}'."
-        yield Finding(here, message, ("pseudonymize", "drop"))
-    elif technique.kind not in _TECHNIQUES[field.type]:
-        message = f"'{technique.kind}' cannot be applied to {field.type}."
-        yield Finding(here, message, _TECHNIQUES[field.type])
-    elif isinstance(technique, Clamp):
-        yield from _order((*here, "low"), technique.low, technique.high, "low", "high")
-        yield from _exact(field, (*here, "low"), technique.low)
-        yield from _exact(field, (*here, "high"), technique.high)
-    elif isinstance(technique, Generalize):
-        yield from _generalize(field, technique, here)
-
-
-def _generalize(field: Field, technique: Generalize, here: Names) -> Iterator[Finding]:
-    if field.type in _DATES and (technique.to is None or technique.bands):
-        yield Finding(here, f"A {field.type} is generalized with 'to'.", ("day", "week", "month", "year"))
-    elif field.type in _NUMBERS and (technique.to is not None or not technique.bands):
-        yield Finding(
-            here, "A number is generalized with 'bands'.", ("{label: text, from: low, until: high}",)
-        )
-    seen: Decimal | None = None
-    for position, band in enumerate(technique.bands):
-        at = (*here, "bands", band.label)
-        if position and (band.low is None or seen is None or band.low < seen):
-            message = "Bands must rise without overlap; only the first may lack 'from', the last 'until'."
-            yield Finding(at, message)
-        if band.low is not None and band.high is not None and band.low >= band.high:
-            yield Finding(at, "'from' must be below 'until'.")
-        seen = band.high
-
-
 def _limits(field: Field, at: Names) -> Iterator[Finding]:
     if field.type != "string":
         for key, stated in (("max_length", field.max_length), ("values", field.values)):
@@ -138,7 +89,7 @@ def _limits(field: Field, at: Names) -> Iterator[Finding]:
     if too_long:
         yield Finding((*at, "values"), f"'{too_long[0]}' is longer than max_length.")
     kind: type[Decimal] | type[date] | None = (
-        Decimal if field.type in _NUMBERS else date if field.type in _DATES else None
+        Decimal if field.type in NUMBERS else date if field.type in DATES else None
     )
     comparable = True
     for key, bound in (("minimum", field.minimum), ("maximum", field.maximum)):
@@ -152,22 +103,9 @@ def _limits(field: Field, at: Names) -> Iterator[Finding]:
             wanted = "a number" if kind is Decimal else "a date such as 2026-01-31"
             yield Finding((*at, key), f"'{key}' of {field.type} must be {wanted}.")
         else:
-            yield from _exact(field, (*at, key), bound)
+            yield from exact(field, (*at, key), bound)
     if comparable and field.minimum is not None and field.maximum is not None:
-        yield from _order((*at, "minimum"), field.minimum, field.maximum, "minimum", "maximum")
-
-
-def _order(at: Names, low: Decimal | date, high: Decimal | date, *keys: str) -> Iterator[Finding]:
-    if low > high:  # type: ignore[operator]  # callers pass two of one kind
-        yield Finding(at, f"'{keys[0]}' is above '{keys[1]}'.")
-
-
-def _exact(field: Field, at: Names, bound: Decimal | date) -> Iterator[Finding]:
-    """A bound that the type cannot hold would be rounded in silence."""
-    places = {"integer": 0, "decimal": 2}.get(field.type)
-    if isinstance(bound, Decimal) and places is not None and round(bound, places) != bound:
-        wanted = "a whole number" if places == 0 else "a number with at most two decimals"
-        yield Finding(at, f"The bound of {field.type} must be {wanted}.")
+        yield from order((*at, "minimum"), field.minimum, field.maximum, "minimum", "maximum")
 
 
 def _unit(charter: Charter, field: Field, at: Names) -> Iterator[Finding]:
@@ -182,6 +120,36 @@ def _unit(charter: Charter, field: Field, at: Names) -> Iterator[Finding]:
         message = f"The domain of '{UNIT}' must be the privacy unit, or datasets would not join."
         where = (*at, "technique", "domain")
         yield Finding(where, message, (charter.privacy_unit,), needs=("privacy_unit",))
+
+
+def _aggregated(charter: Charter, dataset: Dataset, path: Names) -> Iterator[Finding]:
+    """Rows that came aggregated are about nobody by name, and say how many stand behind them."""
+    here = (*path, "fields")
+    for field in dataset.fields:
+        if field.classification == "direct_identifier":
+            message = "A row that came aggregated is about nobody in particular: it has no direct identifier."
+            yield Finding((*here, field.name, "classification"), message, needs=here)
+    if dataset.threshold is None:
+        message = (
+            f"'threshold' is missing: how many times a {charter.privacy_unit} must stand behind each row?"
+        )
+        yield Finding(path, message, (f"{charter.output.aggregation_threshold} or more",), ("output",))
+    counted = next((field for field in dataset.fields if field.attribute == UNITS), None)
+    if counted is None:
+        message = f"No field becomes '{UNITS}': how many privacy units stand behind each row?"
+        yield Finding(here, message, (f"an integer with as: {UNITS}",), needs=here)
+    elif not counted.required or not isinstance(counted.technique, Pass):
+        message = f"'{UNITS}' must be required and passed: a count that was changed protects nobody."
+        yield Finding((*here, counted.name), message, ("required: true, technique: pass",))
+
+
+def _shifts(dataset: Dataset, here: Names) -> Iterator[Finding]:
+    """A date can only be shifted along with its privacy unit's other dates."""
+    if not ENTITIES[dataset.entity].privacy_unit:
+        for field in dataset.fields:
+            if isinstance(field.technique, DateShift):
+                message = f"A {dataset.entity} has no privacy unit whose dates could be shifted alike."
+                yield Finding((*here, field.name, "technique"), message, TECHNIQUES[field.type])
 
 
 def _doubles(dataset: Dataset, here: Names) -> Iterator[Finding]:

@@ -1,147 +1,43 @@
 """Fields of a dataset: what is admitted, and the technique that de-identifies it.
 
 Belongs here: the shape of a field and the SQL type before and after its technique.
-Must not be here: SQL that applies a technique (that is `scope/`), rules across fields (`checks`).
+Must not be here: the techniques (`techniques`), SQL that applies one (`scope/`), rules across fields
+(`checks`).
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Strict,
-    StringConstraints,
-    ValidationInfo,
-)
 from pydantic import Field as Spec
-from pydantic_core import PydanticCustomError
 
+from orchestration.charter.clause import Bound as Bound
+from orchestration.charter.clause import Clause as Clause
+from orchestration.charter.clause import ColumnName as ColumnName
+from orchestration.charter.clause import Day as Day
+from orchestration.charter.clause import Days as Days
+from orchestration.charter.clause import Flag as Flag
+from orchestration.charter.clause import Label as Label
+from orchestration.charter.clause import MemberId as MemberId
+from orchestration.charter.clause import Number as Number
+from orchestration.charter.clause import Slug as Slug
+from orchestration.charter.clause import Text as Text
+from orchestration.charter.clause import Whole as Whole
 from orchestration.charter.entities import SqlType
+from orchestration.charter.techniques import SQL_TYPES as SQL_TYPES
+from orchestration.charter.techniques import Band as Band
+from orchestration.charter.techniques import Clamp as Clamp
+from orchestration.charter.techniques import Drop as Drop
+from orchestration.charter.techniques import FieldType as FieldType
+from orchestration.charter.techniques import Generalize as Generalize
+from orchestration.charter.techniques import Pass as Pass
+from orchestration.charter.techniques import Pseudonymize as Pseudonymize
+from orchestration.charter.techniques import Technique as Technique
+from orchestration.charter.techniques import TechniqueKind as TechniqueKind
+from orchestration.charter.techniques import result_type
 
-
-class Clause(BaseModel):
-    """Base of every part of the charter: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
-
-
-# Slugs become SQL names, folder names and asset keys, so they can hold nothing that needs quoting.
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
-MemberId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}\.[a-z][a-z0-9_]{0,47}$")]
-ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_ ]{0,62}$")]
-
-
-def _printable(text: str) -> str:
-    """The text is printed on terminals, so it may hold no control characters."""
-    if not text.replace("\n", " ").isprintable():
-        raise PydanticCustomError("control_characters", "must hold no control characters")
-    return text
-
-
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), AfterValidator(_printable)
-]
-Label = Annotated[
-    str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\n\r]*$"), AfterValidator(_printable)
-]
-Whole = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
-Day = Annotated[date, Strict()]
-Days = Annotated[Whole, Spec(ge=1, le=36_500)]
-
-
-def _exact(value: object, info: ValidationInfo) -> object:
-    """Numbers become exact decimals, dates stay dates; text is read only from JSON, which has no decimals."""
-    if isinstance(value, (bool, datetime)) or (isinstance(value, str) and info.mode == "python"):
-        raise PydanticCustomError("bound_type", "must be a number or a date")
-    if isinstance(value, (int, float)):
-        value = Decimal(str(value))
-    if isinstance(value, Decimal):
-        if not value.is_finite() or abs(value) > 10**18 or round(value, 6) != value:
-            raise PydanticCustomError("bound_size", "must be a number of at most 18 digits and 6 decimals")
-        value = Decimal(f"{value:f}")  # never 1E+3: compiled SQL would read a float
-    return value
-
-
-Bound = Annotated[Decimal | date, BeforeValidator(_exact, json_schema_input_type=float | date)]
-Number = Annotated[Decimal, BeforeValidator(_exact, json_schema_input_type=float)]
-
-FieldType = Literal["string", "integer", "decimal", "date", "timestamp", "boolean"]
-SQL_TYPES: dict[FieldType, SqlType] = {
-    "string": "VARCHAR",
-    "integer": "BIGINT",
-    "decimal": "DECIMAL(12,2)",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-    "boolean": "BOOLEAN",
-}
 FieldClassification = Literal[
     "direct_identifier", "quasi_identifier", "sensitive", "behavioural", "reference"
-]
-
-
-class Pass(Clause):
-    """The value goes into the room as it is."""
-
-    kind: Literal["pass"] = "pass"
-
-
-class Drop(Clause):
-    """The value is checked at intake and never reaches the room."""
-
-    kind: Literal["drop"] = "drop"
-
-
-class Pseudonymize(Clause):
-    """HMAC-SHA256 of the normalized identifier; one domain, one pseudonym, in every dataset."""
-
-    kind: Literal["pseudonymize"] = "pseudonymize"
-    domain: Slug = Spec(description="Identifiers of one domain join: the same household, the same pseudonym.")
-    normalize: Literal["identifier", "email"] = Spec(
-        "identifier", description="identifier: trimmed; email: trimmed and lower case."
-    )
-
-
-class Band(Clause):
-    """Numbers from `low` (included) up to `high` (excluded) become `label`; an open end is left out."""
-
-    label: Label
-    low: Number | None = Spec(None, alias="from")
-    high: Number | None = Spec(None, alias="until")
-
-
-class Generalize(Clause):
-    """A date keeps only its day, week, month or year; a number becomes the label of its band."""
-
-    kind: Literal["generalize"] = "generalize"
-    to: Literal["day", "week", "month", "year"] | None = None
-    bands: Annotated[tuple[Band, ...], Spec(max_length=200)] = ()
-
-
-class Clamp(Clause):
-    """A number outside the public bounds becomes the nearer bound, so no row stands out."""
-
-    kind: Literal["clamp"] = "clamp"
-    low: Number
-    high: Number
-
-
-def _named(value: object) -> object:
-    """`technique: pass` is short for `technique: {kind: pass}`."""
-    return {"kind": value} if isinstance(value, str) else value
-
-
-AnyTechnique = Pass | Drop | Pseudonymize | Generalize | Clamp
-TechniqueKind = Literal["pass", "drop", "pseudonymize", "generalize", "clamp"]
-Technique = Annotated[
-    Annotated[AnyTechnique, Spec(discriminator="kind")],
-    BeforeValidator(_named, json_schema_input_type=Literal["pass", "drop"] | AnyTechnique),
 ]
 
 
@@ -169,14 +65,11 @@ class Field(Clause):
     @property
     def deidentified_type(self) -> SqlType | None:
         """Type in the room, after the technique; None when the value is dropped."""
-        match self.technique:
-            case Drop():
-                return None
-            case Pseudonymize():
-                return "VARCHAR"
-            case Generalize(to=None):
-                return "VARCHAR"
-            case Generalize():
-                return "DATE"
-            case _:
-                return self.sql_type
+        return result_type(self.technique, self.sql_type)
+
+    @property
+    def closed_set(self) -> tuple[str, ...]:
+        """The only values that are admitted: those stated, else those of its hierarchy; empty for any."""
+        if isinstance(self.technique, Generalize) and self.technique.hierarchy is not None:
+            return self.values or tuple(rung.name for rung in self.technique.hierarchy)
+        return self.values

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from orchestration.charter import Charter, CharterMistakesError, Enforcement, enforcement, load_charter
 from orchestration.charter.diff import diff as compare
+from orchestration.charter.hierarchies import hierarchy_clause, read_hierarchy
 from orchestration.charter.loader import STARTER
 from orchestration.charter.mistakes import Mistake
 from orchestration.charter.schema import SCHEMA_NAME, charter_schema, schema_text, write_schema
@@ -143,6 +144,25 @@ def schema(
     except OSError as error:
         raise ConfigError(NOT_WRITTEN, file=SCHEMA_NAME) from error
     emit({"schema": str(path)}, lambda: Text(f"Wrote {path}."), as_json=as_json)
+
+
+@app.command()
+def hierarchy(
+    file: Annotated[
+        Path, typer.Argument(help="CSV: a value and its coarser forms a line.", exists=True, dir_okay=False)
+    ],
+    *,
+    level: Annotated[int, typer.Option(min=1, max=20, help="Which form to use; 1 is the finest.")] = 1,
+    delimiter: Annotated[str, typer.Option(help="What stands between two forms.")] = ";",
+    as_json: JsonFlag = False,
+) -> None:
+    """Print a hierarchy from a file as the technique that a charter keeps."""
+    rungs = read_hierarchy(file, delimiter=delimiter[:1] or ";")
+    if as_json:
+        listed: list[JsonValue] = [rung.model_dump(mode="json") for rung in rungs]
+        typer.echo(canonical_json({"kind": "generalize", "level": level, "hierarchy": listed}))
+    else:  # not through rich: it goes into a charter, so no line may be wrapped
+        typer.echo(hierarchy_clause(rungs, level))
 
 
 def _in_force(collaboration: str) -> Charter:

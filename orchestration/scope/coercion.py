@@ -3,7 +3,8 @@
 A row is kept when every permitted field has its type and stays inside its limits; otherwise it goes to
 quarantine with the first reason that applies: its number and the reason, no value of it. Columns that the
 charter does not name are not selected, so they never reach the disk. Reasons: `required`, `type`, `too_long`,
-`out_of_range`, `not_allowed`.
+`out_of_range`, `not_allowed`. An e-mail address, telephone number, name or postal address that cannot be read
+as one has the wrong `type`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from orchestration.charter.fields import Field, Pseudonymize
 from orchestration.charter.model import Dataset
 from orchestration.engine.duck import quote_name, quote_text
 from orchestration.errors import ContributionError, Reason
+from orchestration.scope.normalization import needs_function, normalized
 from orchestration.scope.source import Source
 
 MISSING_COLUMNS = Reason(
@@ -81,11 +83,12 @@ def compile_intake(dataset: Dataset, source: Source) -> Intake:
 
     raw = ", ".join(f"{_raw(source, f)} AS {quote_name(f.name)}" for f in present)
     typed = ", ".join(f"{_typed(f, source.types[f.name])} AS {quote_name(_typed_name(f))}" for f in present)
-    checked = f"SELECT *, {typed} FROM (SELECT {raw} FROM {source.relation})"
+    given = f"SELECT {raw} FROM {source.relation}"
+    readings = _readings(present, source.types, given)
+    checked = f"SELECT *, {typed} FROM ({given}){readings}"
     number = quote_name(_NUMBER)
-    numbered = (
-        f"SELECT *, {typed} FROM (SELECT {raw}, row_number() OVER () AS {number} FROM {source.relation})"
-    )
+    counted = f"SELECT {raw}, row_number() OVER () AS {number} FROM {source.relation}"
+    numbered = f"SELECT *, {typed} FROM ({counted}){readings}"
     reason = _reason(present, source.types)
     kept_columns = ", ".join(
         f"{quote_name(_typed_name(f))} AS {quote_name(f.name)}"
@@ -117,19 +120,55 @@ def _typed(field: Field, source_type: str) -> str:
     """The field's value in the charter's type, or NULL when it does not have it exactly."""
     name = quote_name(field.name)
     if field.type == "string":
-        # A float identifier would print as '1029.0' in one file and '1029' in the next.
-        if source_type in _EXACT:
-            return f"CASE WHEN {name} = trunc({name}) THEN CAST(TRY_CAST({name} AS HUGEINT) AS VARCHAR) END"
-        if isinstance(field.technique, Pseudonymize) and source_type == "VARCHAR":
+        text = _text(name, source_type)
+        if isinstance(field.technique, Pseudonymize):
             # Normalizing stops at a NUL, so that two identifiers would become one.
-            return f"CASE WHEN NOT contains({name}, chr(0)) THEN {name} END"
-        return f"CAST({name} AS VARCHAR)"
+            wanted = [f"NOT contains({name}, chr(0))"] if source_type == "VARCHAR" else []
+            if _is_read(field):
+                wanted.append(f"{_identifier(field, field.technique, text)} IS NOT NULL")
+            if wanted:
+                return f"CASE WHEN {' AND '.join(wanted)} THEN {text} END"
+        return text
     cast = f"TRY_CAST({name} AS {field.sql_type})"
     if source_type == "VARCHAR" and field.type in _PATTERNS:
         plain, readable = _plain(field, name, cast), _readable_text(field, name)
         return f"CASE WHEN {plain} THEN {cast} WHEN {readable} THEN {cast} END"
     condition = _readable(field, name, source_type)
     return f"CASE WHEN {condition} THEN {cast} END" if condition else cast
+
+
+def _is_read(field: Field) -> bool:
+    """Whether the field holds identifiers of a form that not every text has."""
+    return isinstance(field.technique, Pseudonymize) and field.technique.normalize != "identifier"
+
+
+def _text(name: str, source_type: str) -> str:
+    """The value as text; a float identifier would print as '1029.0' in one file and '1029' in the next."""
+    if source_type in _EXACT:
+        return f"CASE WHEN {name} = trunc({name}) THEN CAST(TRY_CAST({name} AS HUGEINT) AS VARCHAR) END"
+    return f"CAST({name} AS VARCHAR)"
+
+
+def _identifier(field: Field, technique: Pseudonymize, text: str) -> str:
+    """The normalized identifier of a row."""
+    return (
+        quote_name(f"normalized:{field.name}") if needs_function(technique) else normalized(technique, text)
+    )
+
+
+def _readings(fields: list[Field], types: Mapping[str, str], given: str) -> str:
+    """Joins with the normalized forms that are dear to find: each distinct spelling is read once."""
+    joins = ""
+    for field in fields:
+        if isinstance(field.technique, Pseudonymize) and needs_function(field.technique):
+            name, spelling = quote_name(field.name), quote_name(f"spelling:{field.name}")
+            read = normalized(field.technique, _text(spelling, types[field.name]))
+            joins += (
+                f" LEFT JOIN (SELECT {spelling}, {read} AS {quote_name(f'normalized:{field.name}')}"
+                f" FROM (SELECT DISTINCT {name} AS {spelling} FROM ({given})))"
+                f" ON {spelling} = {name}"
+            )
+    return joins
 
 
 def _plain(field: Field, name: str, cast: str) -> str:
@@ -178,7 +217,7 @@ def _reason(fields: list[Field], types: Mapping[str, str]) -> str:
             # Only what starts with a blank can be blank; looking at the start is much cheaper than trimming.
             blank = f" OR ({typed} < '!' AND trim({typed}) = '')" if texts else ""
             tests.append((f"{raw} IS NULL{blank}", "required"))
-        if field.type != "string" or texts:
+        if field.type != "string" or texts or _is_read(field):
             tests.append((f"{raw} IS NOT NULL AND {typed} IS NULL", "type"))
         if field.max_length is not None and (texts or field.max_length < _LONGEST_INTEGER):
             # No text has more characters than bytes, and bytes need no counting.
@@ -188,8 +227,8 @@ def _reason(fields: list[Field], types: Mapping[str, str]) -> str:
             tests.append((f"{typed} < {_literal(field.minimum)}", "out_of_range"))
         if field.maximum is not None:
             tests.append((f"{typed} > {_literal(field.maximum)}", "out_of_range"))
-        if field.values:
-            allowed = ", ".join(quote_text(value) for value in field.values)
+        if field.closed_set:
+            allowed = ", ".join(quote_text(value) for value in field.closed_set)
             tests.append((f"{typed} NOT IN ({allowed})", "not_allowed"))
     # One WHEN per reason, in the order a steward would look: one CASE with dozens of arms is slower.
     arms = []

@@ -9,14 +9,15 @@ from, who may read them, how a pseudonym is made (`pseudonymization`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestration.charter.entities import ENTITIES
-from orchestration.charter.fields import Band, Clamp, Drop, Field, Generalize, Pseudonymize
+from orchestration.charter.entities import ENTITIES, UNIT
+from orchestration.charter.fields import Drop, Field, Pseudonymize
 from orchestration.charter.model import Dataset
-from orchestration.engine.duck import quote_name, quote_text
+from orchestration.charter.techniques import DateShift
+from orchestration.engine.duck import quote_name
 from orchestration.scope.pseudonymization import Layer, Lookup
+from orchestration.scope.techniques.form import Form, Place, form
 
 
 @dataclass(frozen=True)
@@ -44,30 +45,29 @@ def compile_deidentification(dataset: Dataset, relation: str) -> Deidentificatio
 def compile_blinding(dataset: Dataset, relation: str) -> Deidentification:
     """Prepared attributes in `relation` to the same with blinded pseudonyms; needs the blinding key bound."""
     kept = _kept(dataset)
-    lookups = {
-        name: Lookup(name, name, field.technique, ("blinding",), prepared=True)
-        for name, field in kept.items()
-        if isinstance(field.technique, Pseudonymize)
-    }
-    expressions = {
-        name: lookups[name].pseudonym if name in lookups else f"source.{quote_name(name)}" for name in kept
-    }
-    return _compiled(dataset, relation, expressions, tuple(lookups.values()))
+    forms = {}
+    for name, field in kept.items():
+        forms[name] = Form(f"source.{quote_name(name)}")
+        if isinstance(field.technique, Pseudonymize):
+            lookup = Lookup(name, name, field.technique, ("blinding",), prepared=True)
+            forms[name] = Form(lookup.pseudonym, lookup.table, lookup.join)
+    return _compiled(dataset, relation, forms)
 
 
-def _from_fields(dataset: Dataset, relation: str, layers: Sequence[Layer]) -> Deidentification:
+def _from_fields(dataset: Dataset, relation: str, layers: tuple[Layer, ...]) -> Deidentification:
     """`relation`: a SQL table expression with the dataset's charter fields."""
     kept = _kept(dataset)
-    lookups = {
-        name: Lookup(name, field.name, field.technique, tuple(layers))
-        for name, field in kept.items()
-        if isinstance(field.technique, Pseudonymize)
-    }
-    expressions = {
-        name: lookups[name].pseudonym if name in lookups else _expression(field)
-        for name, field in kept.items()
-    }
-    return _compiled(dataset, relation, expressions, tuple(lookups.values()))
+    place = Place(layers, _unit(kept, layers))
+    return _compiled(dataset, relation, {name: form(field, place) for name, field in kept.items()})
+
+
+def _unit(kept: dict[str, Field], layers: tuple[Layer, ...]) -> Lookup | None:
+    """The lookup of the privacy unit's pseudonyms, with shifts where a date is shifted."""
+    field = kept.get(UNIT)
+    if field is None or not isinstance(field.technique, Pseudonymize):
+        return None
+    days = [each.technique.days for each in kept.values() if isinstance(each.technique, DateShift)]
+    return Lookup(UNIT, field.name, field.technique, layers, shift_days=days[0] if days else None)
 
 
 def _kept(dataset: Dataset) -> dict[str, Field]:
@@ -80,44 +80,17 @@ def _kept(dataset: Dataset) -> dict[str, Field]:
     return {name: by_attribute[name] for name in ENTITIES[dataset.entity].attributes if name in by_attribute}
 
 
-def _compiled(
-    dataset: Dataset, relation: str, expressions: dict[str, str], lookups: tuple[Lookup, ...]
-) -> Deidentification:
+def _compiled(dataset: Dataset, relation: str, forms: dict[str, Form]) -> Deidentification:
     types = ENTITIES[dataset.entity].attributes
     columns = ", ".join(
-        f"CAST({expression} AS {types[name]}) AS {quote_name(name)}"
-        for name, expression in expressions.items()
+        f"CAST({form.expression} AS {types[name]}) AS {quote_name(name)}" for name, form in forms.items()
     )
     # Reading the file again for each lookup is cheaper, in time and memory, than keeping all its rows.
-    tables = [f"source AS NOT MATERIALIZED (SELECT * FROM {relation})", *(each.table for each in lookups)]
-    joins = " ".join(each.join for each in lookups)
+    source = f"source AS NOT MATERIALIZED (SELECT * FROM {relation})"
+    tables = ", ".join([source, *(each.table for each in forms.values() if each.table)])
+    joins = " ".join(each.join for each in forms.values() if each.join)
     return Deidentification(
-        query=f"WITH {', '.join(tables)} SELECT {columns} FROM source {joins}",
-        columns=tuple(expressions),
+        query=f"WITH {tables} SELECT {columns} FROM source {joins}",
+        columns=tuple(forms),
         techniques={name: field.technique.kind for name, field in _kept(dataset).items()},
     )
-
-
-def _expression(field: Field) -> str:
-    name = f"source.{quote_name(field.name)}"
-    match field.technique:
-        case Generalize(to=unit) if unit is not None:
-            return f"date_trunc('{unit}', {name})"
-        case Generalize(bands=bands):
-            arms = " ".join(f"WHEN {_within(name, band)} THEN {quote_text(band.label)}" for band in bands)
-            return f"CASE {arms} END"
-        case Clamp(low=low, high=high):
-            return _clamped(name, low, high)
-        case _:
-            return name
-
-
-def _clamped(name: str, low: object, high: object) -> str:
-    """NULL stays NULL: `greatest` and `least` would turn it into a bound."""
-    return f"CASE WHEN {name} < {low} THEN {low} WHEN {name} > {high} THEN {high} ELSE {name} END"
-
-
-def _within(name: str, band: Band) -> str:
-    tests = [f"{name} >= {band.low}"] if band.low is not None else []
-    tests += [f"{name} < {band.high}"] if band.high is not None else []
-    return " AND ".join(tests) or f"{name} IS NOT NULL"

@@ -7,7 +7,7 @@ sets, bounds, keys, pseudonyms that look like pseudonyms), then the rules of its
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +16,10 @@ from pydantic import Field as Spec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from orchestration.charter.entities import ENTITIES
+from orchestration.charter.entities import ENTITIES, UNITS
 from orchestration.charter.fields import Clamp, Drop, Field, Generalize, Pseudonymize
 from orchestration.charter.model import Dataset
+from orchestration.charter.techniques import BottomCode, Bucket, DateShift, Mask, Redact, Round, TopCode
 from orchestration.digests import digest_json
 from orchestration.errors import ConfigError, Reason
 
@@ -34,6 +35,7 @@ _PSEUDONYM_LENGTH = 64
 
 _NOT_NULL = "expect_column_values_to_not_be_null"
 _LENGTH = "expect_column_value_lengths_to_equal"
+_LENGTH_BETWEEN = "expect_column_value_lengths_to_be_between"
 _BETWEEN = "expect_column_values_to_be_between"
 _IN_SET = "expect_column_values_to_be_in_set"
 _UNIQUE = "expect_column_values_to_be_unique"
@@ -137,6 +139,8 @@ def _charter_rules(dataset: Dataset) -> list[Rule]:
         if field.attribute is not None and not isinstance(field.technique, Drop):
             rules.append(_presence(field, field.attribute))
             rules += _limits(field, field.attribute)
+    if ENTITIES[dataset.entity].aggregated:
+        rules.append(_enough_units(dataset))
     if len(dataset.unique_key) == 1:
         key = dataset.unique_key[0]
         rules.append(_rule("key", "unique", _UNIQUE, {"column": key}, "one row per key"))
@@ -144,6 +148,13 @@ def _charter_rules(dataset: Dataset) -> list[Rule]:
         columns: list[JsonValue] = [*dataset.unique_key]
         rules.append(_rule("key", "unique", _UNIQUE_TOGETHER, {"column_list": columns}, "one row per key"))
     return rules
+
+
+def _enough_units(dataset: Dataset) -> Rule:
+    """The charter's checks ask for the threshold; without one, nothing passes."""
+    fewest = 10**9 if dataset.threshold is None else dataset.threshold
+    arguments: dict[str, JsonValue] = {"column": UNITS, "min_value": fewest}
+    return _rule(UNITS, "enough", _BETWEEN, arguments, "fewer units behind a row than the charter allows")
 
 
 def _presence(field: Field, name: str) -> Rule:
@@ -165,10 +176,44 @@ def _limits(field: Field, name: str) -> list[Rule]:
         case Generalize(bands=bands) if bands:
             arguments = {"column": name, "value_set": [band.label for band in bands]}
             return [_rule(name, "in_bands", _IN_SET, arguments, "generalization bands")]
-        case Generalize():
+        case Generalize(labels=labels) if labels is not None:
+            arguments = {"column": name, "value_set": [*labels]}
+            return [_rule(name, "at_level", _IN_SET, arguments, "one level of the charter's hierarchy")]
+        case Generalize(prefix=kept) if kept is not None:
+            arguments = {"column": name, "max_value": kept}
+            return [_rule(name, "shortened", _LENGTH_BETWEEN, arguments, "only its start may be kept")]
+        case Mask(length=length):
+            arguments = {"column": name, "value": length}
+            return [_rule(name, "masked", _LENGTH, arguments, "a masked text has one length")]
+        case Bucket(labels=parts):
+            arguments = {"column": name, "value_set": [*parts]}
+            return [_rule(name, "in_parts", _IN_SET, arguments, "parts of a published distribution")]
+        case TopCode() | BottomCode() | Round():
+            return _coded(field, name)
+        case Generalize() | DateShift() | Redact():
             return []
         case _:
             return _field_limits(field, name)
+
+
+def _coded(field: Field, name: str) -> list[Rule]:
+    """The field's own limits, as far as the technique leaves them."""
+    low, high = (each if isinstance(each, Decimal) else None for each in (field.minimum, field.maximum))
+    match field.technique:
+        case TopCode(at=bound):
+            high = bound if high is None else min(high, bound)
+            low = None if low is None else min(low, bound)
+        case BottomCode(at=bound):
+            low = bound if low is None else max(low, bound)
+            high = None if high is None else max(high, bound)
+        case Round(multiple=step):
+            low = None if low is None else (low / step).to_integral_value(ROUND_FLOOR) * step
+            high = None if high is None else (high / step).to_integral_value(ROUND_CEILING) * step
+    bounds = {"min_value": low, "max_value": high}
+    arguments: dict[str, JsonValue] = {k: _number(v) for k, v in bounds.items() if v is not None}
+    if not arguments:
+        return []
+    return [_rule(name, "coded", _BETWEEN, {"column": name, **arguments}, "the technique's public bounds")]
 
 
 def _field_limits(field: Field, name: str) -> list[Rule]:

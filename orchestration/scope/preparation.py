@@ -27,6 +27,7 @@ from orchestration.scope.deidentification import Deidentification, compile_prepa
 from orchestration.scope.expectations import compile_suite
 from orchestration.scope.gate import GateResult, run_gate
 from orchestration.scope.manifest import Quality
+from orchestration.scope.normalization import register_normalizers
 from orchestration.scope.origin import UNREACHABLE, Origin, open_origin
 from orchestration.scope.pseudonymization import bind_keys
 from orchestration.scope.source import EMPTY, MALFORMED
@@ -106,6 +107,7 @@ def prepared(
     """
     temporary = settings.root / "tmp"
     with connect(settings, in_order=True) as connection, scratch(temporary) as folder:
+        register_normalizers(connection)
         on_step("Opening the source")
         origin = open_origin(connection, settings, location)
         connection.execute(

@@ -15,6 +15,7 @@ import duckdb
 
 from orchestration.charter.fields import Pseudonymize
 from orchestration.engine.duck import quote_name, quote_text
+from orchestration.scope.normalization import normalized, register_normalizers
 
 Layer = Literal["collaboration", "blinding"]
 
@@ -27,7 +28,11 @@ def bind_keys(
     collaboration: bytes | None = None,
     blinding: bytes | None = None,
 ) -> None:
-    """Make keys usable by compiled statements on this connection; a statement needs those of its layers."""
+    """Make keys and normalizers usable by compiled statements on this connection.
+
+    A statement needs the keys of its layers; without one its pseudonyms are NULL.
+    """
+    register_normalizers(connection)
     for layer, key in (("collaboration", collaboration), ("blinding", blinding)):
         if key is not None:
             padded = key.ljust(_BLOCK, b"\0")
@@ -40,7 +45,8 @@ class Lookup:
     """A common table expression from each distinct spelling in `column` of `source` to its pseudonym.
 
     Normalizing and hashing happen once per spelling and not once per row. `prepared`: the column holds desk
-    pseudonyms, which are hashed as they are.
+    pseudonyms, which are hashed as they are. `shift_days`: and by how many days, at most, the dates of
+    whoever it names are shifted.
     """
 
     attribute: str
@@ -48,6 +54,7 @@ class Lookup:
     technique: Pseudonymize
     layers: tuple[Layer, ...]
     prepared: bool = False
+    shift_days: int | None = None
 
     @property
     def name(self) -> str:
@@ -59,19 +66,42 @@ class Lookup:
         return f"{self.name}.pseudonym"
 
     @property
+    def shift(self) -> str:
+        """The number of days by which the dates of a row are shifted."""
+        return f"{self.name}.shift"
+
+    @property
     def join(self) -> str:
         return f"LEFT JOIN {self.name} ON {self.name}.spelling = source.{quote_name(self.column)}"
 
     @property
     def table(self) -> str:
-        value = "spelling" if self.prepared else _normalized(self.technique)
-        for layer in self.layers:
-            value = keyed_hash(layer, self.technique.domain, value)
-        return (
-            f"{self.name} AS (SELECT spelling, {value} AS pseudonym"
-            f" FROM (SELECT DISTINCT source.{quote_name(self.column)} AS spelling FROM source)"
-            " WHERE spelling IS NOT NULL)"
+        """Layer by layer: spelling, identifier, desk pseudonym, blinded pseudonym."""
+        domain = self.technique.domain
+        spellings = (
+            f"SELECT DISTINCT source.{quote_name(self.column)} AS spelling FROM source"
+            f" WHERE source.{quote_name(self.column)} IS NOT NULL"
         )
+        first = "spelling" if self.prepared else normalized(self.technique, "CAST(spelling AS VARCHAR)")
+        query = (
+            f"SELECT spelling, {keyed_hash(self.layers[0], domain, first)} AS pseudonym FROM ({spellings})"
+        )
+        shift = "" if self.shift_days is None else f", {_shift('pseudonym', self.shift_days)} AS shift"
+        then = "pseudonym"
+        for layer in self.layers[1:]:
+            then = keyed_hash(layer, domain, then)
+        if shift or len(self.layers) > 1:
+            query = f"SELECT spelling, {then} AS pseudonym{shift} FROM ({query})"
+        return f"{self.name} AS ({query})"
+
+
+def _shift(desk_pseudonym: str, days: int) -> str:
+    """A number of days from -`days` to `days`, as good as evenly spread; always the same for one pseudonym.
+
+    Fifteen hex digits of a keyed hash; no domain has a blank, so no pseudonym is hashed like this.
+    """
+    drawn = f"CAST('0x' || left({keyed_hash('collaboration', 'date shift', desk_pseudonym)}, 15) AS BIGINT)"
+    return f"CAST({drawn} % {2 * days + 1:d} - {days:d} AS INTEGER)"
 
 
 def keyed_hash(layer: Layer, domain: str, text: str) -> str:
@@ -79,9 +109,3 @@ def keyed_hash(layer: Layer, domain: str, text: str) -> str:
     message = f"encode({quote_text(domain)}) || '\\x00'::BLOB || encode({text})"
     inner = f"unhex(sha256(getvariable('{layer}_inner') || {message}))"
     return f"sha256(getvariable('{layer}_outer') || {inner})"
-
-
-def _normalized(technique: Pseudonymize) -> str:
-    """Unicode NFC without surrounding blanks; e-mail addresses in lower case."""
-    text = "nfc_normalize(trim(CAST(spelling AS VARCHAR)))"
-    return f"lower({text})" if technique.normalize == "email" else text

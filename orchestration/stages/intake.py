@@ -37,6 +37,7 @@ from orchestration.scope.manifest import (
     claimed_manifest,
     read_envelope,
 )
+from orchestration.scope.normalization import register_normalizers
 from orchestration.scope.source import EMPTY, MALFORMED, check_file
 from orchestration.stages import quarantine
 from orchestration.stages.arrived import Arrived, open_arrived
@@ -151,6 +152,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     writer = house.vault.writer(contribution)
     temporary = house.settings.root / "tmp"
     with connect(house.settings) as connection, scratch(temporary) as unsealed:
+        register_normalizers(connection)
         confine(connection, files=[file], folders=[house.vault.folder, temporary])
         try:
             arrived = open_arrived(house, charter, dataset, manifest, file, connection, unsealed)

@@ -17,6 +17,7 @@ from orchestration.engine import sealing
 from orchestration.engine.duck import confine, connect
 from orchestration.engine.files import replacing
 from orchestration.house import House
+from orchestration.scope.normalization import register_normalizers
 from orchestration.signing import SigningKey
 from orchestration.stages import quarantine
 from orchestration.stages.arrived import Arrived
@@ -45,6 +46,7 @@ def seal_rejected(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with connect(house.settings, in_order=True) as connection:
         arrived.bind(connection)
+        register_normalizers(connection)
         confine(connection, files=[arrived.file], folders=[house.settings.root / "tmp"])
         found = connection.execute(arrived.intake.rejected)
         with replacing(folder / _FILE) as temporary, temporary.open("wb") as sealed:

@@ -114,7 +114,8 @@ def make_room(home: Path, *, rows: str = "") -> Room:
                 file, columns = CONTRIBUTIONS[entity.name]
                 unit = "sha256(CAST(household_id AS VARCHAR)) AS unit, " if entity.privacy_unit else ""
                 path = quote_text(str(data / f"{file}.parquet"))
-                source = f"(SELECT {unit}{columns} FROM read_parquet({path}) {rows})"
+                given = f"(SELECT {unit}{columns} FROM read_parquet({path}) {rows})"
+                source = f"({source[1:-1]} UNION ALL BY NAME FROM {given})"  # what is not given is NULL
             connection.execute(
                 f"CREATE TABLE room.deidentified.{entity.name}_0 AS SELECT {typed} FROM {source}"
             )

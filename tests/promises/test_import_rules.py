@@ -48,6 +48,7 @@ DOORS = {
     "great_expectations": ("scope/gate.py",),
     "duckdb_engine": ("scope/gate.py",),
     "openlineage": ("audit/lineage.py",),
+    "phonenumbers": ("scope/",),
     "cedarpy": ("participants/policy.py",),
     "alembic": ("audit/database.py", "audit/migrations/"),
     "dbt": ("computation/child.py", "engine/room_plugin.py"),

@@ -1,0 +1,7 @@
+select
+    segment,
+    period,
+    measure,
+    value,
+    units
+from {{ source('admitted', 'aggregate') }}

@@ -1,0 +1,9 @@
+select
+    unit,
+    opportunity,
+    product,
+    stage,
+    amount,
+    opened_on,
+    closed_on
+from {{ source('admitted', 'opportunity') }}

@@ -1,0 +1,5 @@
+select
+    unit,
+    segment,
+    score
+from {{ source('admitted', 'signal') }}

@@ -26,6 +26,7 @@ from orchestration.charter.diff_directions import (
     unknown,
 )
 from orchestration.charter.enforcement_wording import (
+    anonymity,
     checklist_item,
     computation,
     decision,
@@ -37,6 +38,7 @@ from orchestration.charter.enforcement_wording import (
     prohibition,
     purpose,
     responsibility,
+    sensitive_floor,
     term,
     witnesses,
 )
@@ -92,6 +94,19 @@ _PANEL: dict[str, Value | Names | Part] = {
     "members": Names("Members", None),
     "quorum": Value("Quorum", less),
     "term_until": Value("Term ends", more),
+}
+_FLOOR: dict[str, Value | Names | Part] = {
+    "": Part("Floor of anonymity", _always("stricter"), anonymity),
+    "k": Value("Fewest units that look alike", less),
+    "uniqueness": Value("Largest share of unique units", more),
+    "average_risk": Value("Largest average risk", more),
+}
+_SENSITIVE_FLOOR: dict[str, Value | Names | Part] = {
+    "": Part("Floor of the sensitive", _always("stricter"), sensitive_floor),
+    "attribute": Value("Attribute", unknown),
+    "distinct_l": Value("Fewest values in a class", less),
+    "entropy_l": Value("Smallest effective number of values in a class", less),
+    "t": Value("Largest distance of a class", more),
 }
 
 _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
@@ -156,6 +171,11 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "unique_key": Value("Unique key", closed_set),
         "attestation_days": Value("Days until attested anew", more),
     },
+    # What is suppressed to reach a floor takes from use, not from protection.
+    "datasets.*.anonymity": {**_FLOOR, "suppress": Value("Rows that may be suppressed", neutral)},
+    "datasets.*.anonymity.sensitive.*": _SENSITIVE_FLOOR,
+    "joined_anonymity": _FLOOR,
+    "joined_anonymity.sensitive.*": _SENSITIVE_FLOOR,
     "datasets.*.onboarding.*": {
         "": Part("Onboarding item", _required, checklist_item),
         **_CHECKLIST,
@@ -258,6 +278,7 @@ SECTIONS = {
     "responsibilities": sections.PARTICIPANTS,
     "terms": sections.PARTICIPANTS,
     "datasets": sections.DATA,
+    "joined_anonymity": sections.DATA,
     "purposes": sections.PURPOSES,
     "prohibited_uses": sections.PURPOSES,
     "computations": sections.COMPUTATIONS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import demo, intake, log, policy, report, request
+from benchmarks import anonymity, demo, intake, log, policy, report, request
 
-_PARTS = ("intake", "request", "demo", "policy", "log")
+_PARTS = ("intake", "request", "demo", "policy", "log", "anonymity")
 
 
 def main() -> None:
@@ -39,6 +39,11 @@ def main() -> None:
             f"The audit log against SQLite and hashing without it, {asked.pairs} pairs; minutes …", flush=True
         )
         comparisons, figures = log.compare(asked.pairs, large=asked.events)
+        results.comparisons += comparisons
+        results.figures += figures
+    if "anonymity" in parts:
+        print(f"Anonymity against GROUP BY and pycanon, {asked.pairs} pairs; minutes …", flush=True)
+        comparisons, figures = anonymity.compare(asked.pairs, large=asked.large)
         results.comparisons += comparisons
         results.figures += figures
     if "demo" in parts:

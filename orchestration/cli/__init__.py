@@ -12,6 +12,7 @@ import typer
 
 from orchestration.cli import (
     agreement,
+    anonymity,
     audit,
     charter,
     contribution,
@@ -57,6 +58,7 @@ app.command("dev", rich_help_panel=_HOUSE)(house.dev)
 _WORK = "Data and insights"
 app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
 app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
+app.command("anonymity", rich_help_panel=_WORK)(anonymity.anonymity)
 app.command("request", rich_help_panel=_WORK)(insight.request)
 app.command("run", rich_help_panel=_WORK)(contribution.run)
 app.command("open", rich_help_panel=_WORK)(insight.open_release)

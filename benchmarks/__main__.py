@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import deidentification, demo, intake, log, policy, report, request
+from benchmarks import anonymity, deidentification, demo, intake, log, policy, report, request
 
-_PARTS = ("intake", "request", "demo", "policy", "log", "deidentification")
+_PARTS = ("intake", "request", "demo", "policy", "log", "deidentification", "anonymity")
 
 
 def main() -> None:
@@ -44,6 +44,11 @@ def main() -> None:
     if "deidentification" in parts:
         print(f"Pseudonyms against the same in bare DuckDB, {asked.pairs} pairs; minutes …", flush=True)
         results.comparisons += deidentification.compare(asked.pairs, rows=asked.large)
+    if "anonymity" in parts:
+        print(f"Anonymity against GROUP BY and pycanon, {asked.pairs} pairs; minutes …", flush=True)
+        comparisons, figures = anonymity.compare(asked.pairs, large=asked.large)
+        results.comparisons += comparisons
+        results.figures += figures
     if "demo" in parts:
         print(f"The demo, {asked.pairs} times …", flush=True)
         results.demo = demo.measure(asked.pairs)

@@ -74,6 +74,18 @@ class ContributionRefused(Grown):
     quarantine_digest: Digest | None = Field(default=None, description="Of the sealed copy.")
 
 
+class AnonymityFigures(Document):
+    """How well rows hide among others, rounded so that everybody may know (`scope/anonymity_figures`)."""
+
+    k: Count
+    uniqueness: float = Field(ge=0, le=1)
+    average_risk: float = Field(ge=0, le=1)
+    suppressed: float = Field(default=0.0, ge=0, le=1)
+    l_distinct: dict[str, Count] = Field(default_factory=dict, description="Sensitive attribute → values.")
+    l_entropy: dict[str, float] = Field(default_factory=dict)
+    t: dict[str, float] = Field(default_factory=dict)
+
+
 class DatasetDeidentified(Handover):
     type: ClassVar = "dataset.deidentified"
     stage: ClassVar[Stage] = "deidentified"
@@ -82,6 +94,7 @@ class DatasetDeidentified(Handover):
     table: Name
     rows: Count
     techniques: dict[str, str] = Field(description="Entity attribute → kind of technique.")
+    anonymity: AnonymityFigures | None = None
 
 
 class GateCheck(Document):
@@ -131,6 +144,7 @@ class RoomRefreshed(Handover):
     type: ClassVar = "room.refreshed"
     stage: ClassVar[Stage] = "room"
     tables: dict[str, tuple[str, ...]] = Field(description="Entity → contributions it is made of.")
+    anonymity: AnonymityFigures | None = Field(default=None, description="Of the joined privacy units.")
 
 
 class RequestSubmitted(Signed):

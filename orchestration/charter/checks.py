@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import get_args
 
+from orchestration.charter.anonymity_checks import check_anonymity
 from orchestration.charter.entities import ENTITIES, UNIT
 from orchestration.charter.field_checks import check_fields
 from orchestration.charter.fields import Pseudonymize
@@ -215,6 +216,7 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _prohibitions,
     _retention,
     _duties,
+    check_anonymity,
     *GOVERNANCE_CHECKS,
 )
 

@@ -27,6 +27,7 @@ from orchestration.charter.diff_directions import (
     where,
 )
 from orchestration.charter.enforcement_wording import (
+    anonymity,
     checklist_item,
     computation,
     consent,
@@ -39,6 +40,7 @@ from orchestration.charter.enforcement_wording import (
     prohibition,
     purpose,
     responsibility,
+    sensitive_floor,
     term,
     withdrawal,
     witnesses,
@@ -95,6 +97,19 @@ _PANEL: dict[str, Value | Names | Part] = {
     "members": Names("Members", None),
     "quorum": Value("Quorum", less),
     "term_until": Value("Term ends", more),
+}
+_FLOOR: dict[str, Value | Names | Part] = {
+    "": Part("Floor of anonymity", _always("stricter"), anonymity),
+    "k": Value("Fewest units that look alike", less),
+    "uniqueness": Value("Largest share of unique units", more),
+    "average_risk": Value("Largest average risk", more),
+}
+_SENSITIVE_FLOOR: dict[str, Value | Names | Part] = {
+    "": Part("Floor of the sensitive", _always("stricter"), sensitive_floor),
+    "attribute": Value("Attribute", unknown),
+    "distinct_l": Value("Fewest values in a class", less),
+    "entropy_l": Value("Smallest effective number of values in a class", less),
+    "t": Value("Largest distance of a class", more),
 }
 
 _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
@@ -163,6 +178,11 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "consent.dataset": Value("Decisions stand in", unknown),
         "consent.mode": Value("Consent", ranked("opt_out", "opt_in")),
     },
+    # What is suppressed to reach a floor takes from use, not from protection.
+    "datasets.*.anonymity": {**_FLOOR, "suppress": Value("Rows that may be suppressed", neutral)},
+    "datasets.*.anonymity.sensitive.*": _SENSITIVE_FLOOR,
+    "joined_anonymity": _FLOOR,
+    "joined_anonymity.sensitive.*": _SENSITIVE_FLOOR,
     "datasets.*.onboarding.*": {
         "": Part("Onboarding item", _required, checklist_item),
         **_CHECKLIST,
@@ -272,6 +292,7 @@ SECTIONS = {
     "responsibilities": sections.PARTICIPANTS,
     "terms": sections.PARTICIPANTS,
     "datasets": sections.DATA,
+    "joined_anonymity": sections.DATA,
     "purposes": sections.PURPOSES,
     "prohibited_uses": sections.PURPOSES,
     "computations": sections.COMPUTATIONS,

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from orchestration.charter.enforcement_wording import (
     access_detail,
+    anonymity,
     checklist_item,
     computation,
     consent,
@@ -98,6 +99,10 @@ AUDIT = "Audit procedures"
 _OWN = ("",)  # the clause is itself the leaf
 _ITEM = ("id", "text", "required")
 _PANEL = ("members", "quorum", "term_until")
+_FLOOR = (
+    *("k", "uniqueness", "average_risk"),
+    *(f"sensitive.*.{leaf}" for leaf in ("attribute", "distinct_l", "entropy_l", "t")),
+)
 _RIGHT = (
     *("id", "decision", "matters", "deciders", "quorum", "rule", "body", "beneficiaries_abstain"),
     *("ethics_for", "expires_hours", "escalate_hours", "escalate_to"),
@@ -212,6 +217,8 @@ RULES: tuple[Rule, ...] = (
         ("contribution", "deidentified"),
         field,
     ),
+    Rule(DATA, "datasets.*.anonymity", (*_FLOOR, "suppress"), ("deidentified",), anonymity),
+    Rule(DATA, "joined_anonymity", _FLOOR, ("room",), anonymity),
     Rule(DATA, "datasets.*.onboarding.*", _ITEM, ("contribution",), onboarding_item),
     Rule(
         DATA,

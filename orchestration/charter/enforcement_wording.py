@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 
@@ -205,3 +206,34 @@ def technique(clause: dict[str, Any]) -> str:
             return "checked, then dropped"
         case _:
             return "passed"
+
+
+def anonymity(clause: dict[str, Any]) -> str:
+    """Such as "Refused unless at least 5 units look alike; at most 2 % of rows are suppressed for it."."""
+    limits = []
+    if "k" in clause:
+        limits.append(f"at least {clause['k']} units look alike")
+    if "uniqueness" in clause:
+        limits.append(f"at most {_percent(clause['uniqueness'])} of units are unique")
+    if "average_risk" in clause:
+        limits.append(f"the average risk is at most {_percent(clause['average_risk'])}")
+    limits += [sensitive_floor(each).rstrip(".") for each in clause["sensitive"]]
+    allowed = clause.get("suppress")
+    suppressed = f"; at most {_percent(allowed)} of rows are suppressed for it" if allowed else ""
+    return f"Refused unless {', '.join(limits)}{suppressed}."
+
+
+def sensitive_floor(clause: dict[str, Any]) -> str:
+    """Such as "income has at least 2 values in each class, at a distance of at most 0.3."."""
+    limits = []
+    if "distinct_l" in clause:
+        limits.append(f"at least {clause['distinct_l']} values in each class")
+    if "entropy_l" in clause:
+        limits.append(f"at least {clause['entropy_l']} effective values in each class")
+    if "t" in clause:
+        limits.append(f"classes at a distance of at most {clause['t']}")
+    return f"{clause['attribute']} has {' and '.join(limits)}."
+
+
+def _percent(share: str) -> str:
+    return f"{(Decimal(share) * 100).normalize():f} %"

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import Field as Spec
 from pydantic import JsonValue, StringConstraints
 
+from orchestration.charter.anonymity import AnonymityFloor, DatasetAnonymity
 from orchestration.charter.data_rights import ConsentRule as ConsentRule
 from orchestration.charter.data_rights import Withdrawal as Withdrawal
 from orchestration.charter.entities import EntityName
@@ -22,6 +23,7 @@ from orchestration.charter.fields import Clamp as Clamp
 from orchestration.charter.fields import Clause, Day, Days, Flag, MemberId, Slug, Text, Whole
 from orchestration.charter.fields import Drop as Drop
 from orchestration.charter.fields import Field as Field
+from orchestration.charter.fields import FieldClassification as FieldClassification
 from orchestration.charter.fields import Generalize as Generalize
 from orchestration.charter.fields import Pass as Pass
 from orchestration.charter.fields import Pseudonymize as Pseudonymize
@@ -139,12 +141,38 @@ class Dataset(Clause):
     )
     attestation_days: Days = Spec(365, description="An attestation is good for so long.")
     consent: ConsentRule | None = Spec(None, description="Whose rows may be used, person by person.")
+    anonymity: DatasetAnonymity | None = Spec(
+        None, description="The floor its de-identified table must reach; left out: measured only."
+    )
     fields: tuple[Field, ...] = Spec(min_length=1, max_length=500)
 
     @property
     def takes_raw(self) -> bool:
         """Whether raw rows may be delivered; otherwise only what its contributor prepared."""
         return self.deidentify == "in_room"
+
+    @property
+    def quasi_identifiers(self) -> tuple[str, ...]:
+        """Attributes of the room by which somebody who knows a unit could find its rows.
+
+        Not those that were pseudonymized (a receipt's number): without the key, what is known outside matches
+        nothing in the room.
+        """
+        return self._attributes("quasi_identifier")
+
+    @property
+    def sensitive_attributes(self) -> tuple[str, ...]:
+        """Attributes of the room that must not be learned of a unit."""
+        return self._attributes("sensitive")
+
+    def _attributes(self, classification: FieldClassification) -> tuple[str, ...]:
+        return tuple(
+            field.attribute
+            for field in self.fields
+            if field.classification == classification
+            and field.attribute is not None
+            and not isinstance(field.technique, Drop | Pseudonymize)
+        )
 
     def field(self, name: str) -> Field | None:
         """The permitted column of that name, or None: an undeclared column."""
@@ -273,6 +301,9 @@ class Charter(Clause):
     )
     terms: tuple[Term, ...] = Spec((), max_length=100, description="Every member acknowledges them.")
     datasets: tuple[Dataset, ...] = Spec(min_length=1, max_length=200)
+    joined_anonymity: AnonymityFloor | None = Spec(
+        None, description="The floor of the joined table of privacy units; joining raises the risk."
+    )
     purposes: tuple[Purpose, ...] = Spec(min_length=1, max_length=100)
     prohibited_uses: tuple[ProhibitedUse, ...] = Spec(min_length=1, max_length=100)
     computations: tuple[Computation, ...] = Spec(min_length=1, max_length=200)

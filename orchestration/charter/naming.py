@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 # What names an item of a list; the first of these keys it has.
-IDENTITIES = ("id", "template", "label", "name")
+IDENTITIES = ("id", "template", "label", "name", "attribute")
 
 
 def name_of(item: Any) -> tuple[str | None, str]:

@@ -12,6 +12,7 @@ import typer
 
 from orchestration.cli import (
     agreement,
+    anonymity,
     audit,
     charter,
     contribution,
@@ -64,6 +65,7 @@ app.command("prepare", rich_help_panel=_WORK)(prepare)
 app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
 app.add_typer(room.app, name="room", rich_help_panel=_WORK)
 app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
+app.command("anonymity", rich_help_panel=_WORK)(anonymity.anonymity)
 app.command("request", rich_help_panel=_WORK)(insight.request)
 app.command("run", rich_help_panel=_WORK)(contribution.run)
 app.command("open", rich_help_panel=_WORK)(insight.open_release)

@@ -6,7 +6,7 @@ in our log, because a blocking check stops only its own run.
 
 # No `from __future__ import annotations`: Dagster checks the context's annotation as an object.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -21,6 +21,7 @@ from orchestration.defs.names import (
     shared_tags,
 )
 from orchestration.defs.resources import HouseResource
+from orchestration.scope.anonymity_figures import numbers
 from orchestration.scope.expectations import Rule, compile_suite
 from orchestration.settings import Settings
 from orchestration.stages import deidentify, gate, intake
@@ -85,7 +86,8 @@ def deidentified_asset(charter: Charter, dataset: Dataset) -> dg.AssetsDefinitio
             rows = published_rows(
                 getattr(logged.event.payload, "rows", 0), charter.output.aggregation_threshold
             )
-        return dg.MaterializeResult(metadata=_metadata(logged.receipt_id, rows))
+            figures = numbers(getattr(logged.event.payload, "anonymity", None))
+        return dg.MaterializeResult(metadata={**_metadata(logged.receipt_id, rows), **plotted(figures)})
 
     return deidentified
 
@@ -130,6 +132,14 @@ def _spec(rule: Rule, asset: dg.AssetKey) -> dg.AssetCheckSpec:
 
 def _severity(rule: Rule) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if rule.severity == "critical" else dg.AssetCheckSeverity.WARN
+
+
+def plotted(figures: Mapping[str, float]) -> dict[str, dg.MetadataValue]:
+    """Numbers as metadata, which Dagster plots over time."""
+    return {
+        name: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(value)
+        for name, value in figures.items()
+    }
 
 
 def _metadata(receipt_id: str, rows: int | None) -> dict[str, dg.MetadataValue]:

@@ -15,6 +15,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 
 from orchestration.charter.model import Charter
 from orchestration.computation.template import Template
+from orchestration.defs.contributions import plotted
 from orchestration.defs.names import (
     GROUP_COMPUTATION,
     deidentified_key,
@@ -23,6 +24,7 @@ from orchestration.defs.names import (
     template_key,
 )
 from orchestration.defs.resources import HouseResource
+from orchestration.scope.anonymity_figures import numbers
 from orchestration.stages import compute, refresh
 
 
@@ -79,9 +81,10 @@ def room_assets(charter: Charter, manifest: Path) -> dg.AssetsDefinition:
             if node.kind == "model":
                 layer = "staging" if node.name.startswith("stg_") else "intermediate"
                 # No row counts: how many households the parties share is a figure before output control.
+                figures = numbers(refreshed.anonymity) if node.name == "int_units__joined" else {}
                 yield dg.MaterializeResult(
                     asset_key=dg.AssetKey([charter.collaboration, layer, node.name]),
-                    metadata={"receipt": refreshed.receipt_id},
+                    metadata={"receipt": dg.MetadataValue.text(refreshed.receipt_id), **plotted(figures)},
                 )
 
     return room

@@ -152,8 +152,13 @@ def _counts(grouping: Grouping, columns: Sequence[SensitiveColumn]) -> str:
             "(SELECT sum(size), sum(size), count(*), min(size), count(*) FILTER (size = 1),"
             f" count(*) / sum(size) FROM {classes})"
         )
+    # Units of one size together: with one row each this sums whole numbers, and is exact.
+    by_size = (
+        f"SELECT size, count(*) AS units, sum(n) AS n FROM ({smallest_class_of_each_unit(grouping)})"
+        " GROUP BY size"
+    )
     return (
-        f"(SELECT sum(n), count(*), (SELECT count(*) FROM (SELECT DISTINCT {grouping.keys}"
-        f" FROM {grouping.source()})), min(size), count(*) FILTER (size = 1), avg(1 / size)"
-        f" FROM ({smallest_class_of_each_unit(grouping)}))"
+        f"(SELECT sum(n), sum(units), (SELECT count(*) FROM (SELECT DISTINCT {grouping.keys}"
+        f" FROM {grouping.source()})), min(size), sum(units) FILTER (size = 1), sum(units / size) / sum(units)"
+        f" FROM ({by_size}))"
     )

@@ -1,4 +1,4 @@
-"""The most specific classes of a table, counted in the engine and coded for the search over settings.
+"""What the search over settings needs to know of a table: its values and its most specific classes, in codes.
 
 Belongs here: the step from a relation to `lattice.ClassCounts`. What grows in memory is the number of
 distinct combinations, not of rows.
@@ -52,3 +52,16 @@ def count_classes(
             raise ConfigError(NOT_COVERED, count=len(absent), attribute=hierarchy.attribute)
     empty = np.zeros((0, len(hierarchies)), dtype=np.int64)
     return ClassCounts(np.concatenate([empty, *codes]), np.array(counts, dtype=np.int64))
+
+
+def distinct_values(connection: duckdb.DuckDBPyConnection, relation: str, attribute: str) -> list[str]:
+    """The values that occur, as text, in order; without NULL."""
+    name = quote_name(attribute)
+    query = f"SELECT DISTINCT CAST({name} AS VARCHAR) FROM {relation} WHERE {name} IS NOT NULL ORDER BY 1"
+    return [str(row[0]) for row in connection.execute(query).fetchall()]
+
+
+def is_unique(connection: duckdb.DuckDBPyConnection, relation: str, attribute: str) -> bool:
+    """Whether every row has a value of its own."""
+    query = f"SELECT count(*) = count(DISTINCT {quote_name(attribute)}) FROM {relation}"
+    return bool(connection.execute(query).fetchall()[0][0])

@@ -137,7 +137,7 @@ def _charter_rules(dataset: Dataset) -> list[Rule]:
     ]
     for field in dataset.fields:
         if field.attribute is not None and not isinstance(field.technique, Drop):
-            rules.append(_presence(field, field.attribute))
+            rules.append(_presence(field, field.attribute, _may_be_suppressed(dataset, field.attribute)))
             rules += _limits(field, field.attribute)
     if ENTITIES[dataset.entity].aggregated:
         rules.append(_enough_units(dataset))
@@ -157,8 +157,14 @@ def _enough_units(dataset: Dataset) -> Rule:
     return _rule(UNITS, "enough", _BETWEEN, arguments, "fewer units behind a row than the charter allows")
 
 
-def _presence(field: Field, name: str) -> Rule:
-    if field.required:
+def _may_be_suppressed(dataset: Dataset, attribute: str) -> bool:
+    """A value that intake required may be gone again, to reach the floor of anonymity."""
+    budget = dataset.anonymity.suppress if dataset.anonymity else None
+    return bool(budget) and attribute in dataset.quasi_identifiers
+
+
+def _presence(field: Field, name: str, may_be_suppressed: bool) -> Rule:
+    if field.required and not may_be_suppressed:
         return _rule(name, "present", _NOT_NULL, {"column": name}, "the charter requires a value")
     arguments: dict[str, JsonValue] = {"column": name, "mostly": _AT_LEAST_ONE}
     return _rule(name, "not_all_missing", _NOT_NULL, arguments, "an all-empty column passes every other rule")

@@ -1,7 +1,9 @@
 """Stage 2: a contribution from the vault becomes a table of pseudonyms in the room.
 
-One SQL statement in the engine, over one vault file, with no other file in reach. The table carries the
-contribution's name, so the version the room uses now stays untouched until the gate passes this one.
+One SQL statement in the engine, over one vault file, with no other file in reach; then the table's anonymity
+is measured, and enforced where the charter sets a floor. All of it is one transaction of the room: a table
+that misses its floor was never there. The table carries the contribution's name, so the version the room uses
+now stays untouched until the gate passes this one.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from orchestration.participants.handovers import table_name
 from orchestration.scope.deidentification import compile_blinding, compile_deidentification
 from orchestration.scope.manifest import claimed_manifest
 from orchestration.scope.pseudonymization import bind_keys
+from orchestration.stages.anonymity import anonymize
 from orchestration.stages.intake import contribution_dataset
 from orchestration.stages.recorder import Caller, recording
 
@@ -40,7 +43,7 @@ def deidentify(
     """De-identify one accepted contribution into the room; a table that is there already stays as it is.
 
     Raises: ReceiptError without the contribution's receipt; IntegrityError when the vault's file is not the
-    one that receipt describes.
+    one that receipt describes; ContributionError when the table misses the charter's floor of anonymity.
     """
     if (done := _still_there(house, charter, contribution)) is not None:
         return done
@@ -70,7 +73,10 @@ def deidentify(
                 collaboration=None if prepared else house.pseudonym_key(charter.collaboration),
                 blinding=house.blinding_key(charter.collaboration),
             )
+            connection.execute("BEGIN TRANSACTION")  # left open by an error, it ends with the connection
             connection.execute(f"CREATE OR REPLACE TABLE {table} AS {compiled.query}")
+            figures = anonymize(connection, charter, dataset, table)
+            connection.execute("COMMIT")
             rows, mark = fingerprint(connection, table, house.fingerprint_key)
         payload = DatasetDeidentified(
             receipt=run.receipt(contribution, inputs=[accepted], outputs={"table": mark}),
@@ -79,6 +85,7 @@ def deidentify(
             table=table_name(contribution),
             rows=rows,
             techniques=compiled.techniques,
+            anonymity=figures,
         )
         return run.complete(
             payload, subject=contribution, writes=[deidentified_dataset(charter, dataset, rows)]

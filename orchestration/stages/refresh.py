@@ -19,7 +19,7 @@ from orchestration.audit import receipts, tables
 from orchestration.audit.lineage_datasets import Column, admitted_edges, room_namespace
 from orchestration.audit.lineage_datasets import Dataset as LineageDataset
 from orchestration.audit.receipts import Receipt
-from orchestration.audit.stage_events import RoomRefreshed
+from orchestration.audit.stage_events import AnonymityFigures, RoomRefreshed
 from orchestration.charter.entities import ENTITIES
 from orchestration.charter.model import Charter, Dataset
 from orchestration.computation.runner import REFRESH, DbtResult, build
@@ -29,6 +29,7 @@ from orchestration.errors import IntegrityError, Reason, ReceiptError
 from orchestration.house import House
 from orchestration.participants.handovers import table_name
 from orchestration.scope.admission import AdmittedTable, Consent, compile_views
+from orchestration.stages.anonymity import measure_joined
 from orchestration.stages.deidentify import deidentified_dataset
 from orchestration.stages.gate import TABLE_CHANGED
 from orchestration.stages.models import traced_models
@@ -43,17 +44,19 @@ NOTHING_PASSED = Reason(
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What dbt built, node by node, and the receipt of the room."""
+    """What dbt built, node by node, the receipt of the room, and how well its units hide."""
 
     result: DbtResult
     receipt_id: str
+    anonymity: AnonymityFigures | None = None
 
 
 def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
     """Admit the last gated contribution of every dataset of an active participant, and rebuild the room.
 
     Raises: ReceiptError when nothing passed or a receipt is missing; IntegrityError when a table is not the
-    one its receipt vouches for; ServiceError or QualityGateError when a model or its tests fail.
+    one its receipt vouches for; ServiceError or QualityGateError when a model or its tests fail;
+    DisclosureError when the joined units miss the charter's floor of anonymity.
     """
     room = house.room(charter.collaboration)
     job = "room.refresh"
@@ -87,12 +90,14 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
         result = build(house.settings, room.path, room.key, select=REFRESH)
         with room.open() as connection:
             marks = room_marks(house, connection, result.rows)
+            figures = measure_joined(connection, charter, [dataset for dataset, _ in passed])
             kept = {receipt.subject for _, receipt in _passed(house, charter, also_stopped=True)}
             _drop_replaced(connection, kept, _in_flight(house, charter))
         gates = [receipt for _, receipt in passed]
         payload = RoomRefreshed(
             receipt=run.receipt(charter.collaboration, inputs=gates, outputs=marks),
             tables={e: tuple(sorted(t.contribution for t in ts)) for e, ts in sorted(admitted.items())},
+            anonymity=figures,
         )
         logged = run.complete(
             payload,
@@ -100,7 +105,7 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
             writes=_admitted_datasets(charter, admitted),
             steps=list(traced_models(house, charter, result).values()),
         )
-    return Refreshed(result, logged.receipt_id)
+    return Refreshed(result, logged.receipt_id, figures)
 
 
 def room_marks(house: House, connection: duckdb.DuckDBPyConnection, models: Iterable[str]) -> dict[str, str]:

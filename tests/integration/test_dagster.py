@@ -227,6 +227,17 @@ def test_metadata_has_row_counts_and_schema(daemon: Daemon) -> None:
     assert counts["tiny/deidentified/people"] == 120
     # How many households the parties share is a figure, and no figure is shown before output control.
     assert {key.split("/")[1] for key in counts} == {"contribution", "deidentified"}
+    plotted = {
+        event.asset_key.to_user_string(): event.materialization.metadata["anonymity/k"].value
+        for result in daemon.results
+        for event in result.get_asset_materialization_events()
+        if event.asset_key and "anonymity/k" in event.materialization.metadata
+    }
+    # In steps: 40 households of each age, and 40 that nobody else resembles once all parties meet.
+    assert plotted["tiny/deidentified/people"] == plotted["tiny/intermediate/int_units__joined"] == 20
+    assert set(plotted) == {
+        *("tiny/deidentified/people", "tiny/deidentified/sales", "tiny/intermediate/int_units__joined")
+    }
     graph = daemon.repository.asset_graph
     for key in graph.get_all_asset_keys():
         if key.path[1] in ("contribution", "deidentified", "staging", "intermediate", "cells"):

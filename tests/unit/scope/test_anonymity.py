@@ -158,7 +158,7 @@ def test_units_of_one_row_have_the_figures_of_rows(connection: duckdb.DuckDBPyCo
     fill(connection, rows, "unit VARCHAR, a INT, b INT, s INT")  # type: ignore[arg-type]
     by_unit = measure(connection, "people", ["a", "b"], ["s"], unit="unit")
     by_row = measure(connection, "people", ["a", "b"], ["s"])
-    assert by_unit.average_risk == pytest.approx(by_row.average_risk)
+    assert by_unit.average_risk == by_row.average_risk
     assert by_unit.sensitive == by_row.sensitive
     assert (by_unit.k, by_unit.unique, by_unit.classes) == (by_row.k, by_row.unique, by_row.classes)
 

@@ -17,6 +17,7 @@ from orchestration.cli import (
     contribution,
     decisions,
     demo,
+    destructions,
     disputes,
     exceptions,
     grants,
@@ -28,6 +29,7 @@ from orchestration.cli import (
     members,
     parties,
     report,
+    returned,
     terms,
 )
 from orchestration.cli.can import can
@@ -56,6 +58,7 @@ app.command("dev", rich_help_panel=_HOUSE)(house.dev)
 
 _WORK = "Data and insights"
 app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
+app.add_typer(returned.app, name="contribution", rich_help_panel=_WORK)
 app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
 app.command("request", rich_help_panel=_WORK)(insight.request)
 app.command("run", rich_help_panel=_WORK)(contribution.run)
@@ -93,6 +96,7 @@ app.command("can", rich_help_panel=_CHECKING)(can)
 app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
 app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)
 app.command("witness", rich_help_panel=_CHECKING)(witness)
+app.add_typer(destructions.app, name="destruction", rich_help_panel=_CHECKING)
 app.add_typer(lineage.app, name="lineage", rich_help_panel=_CHECKING)
 
 

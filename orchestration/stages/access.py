@@ -52,6 +52,11 @@ SUMMARY_ONLY = Reason(
     "The charter gives this member a summary of release {release}, not its files.",
     "Ask a member whose role may see it in full.",
 )
+DESTROYED = Reason(
+    "access.destroyed",
+    "The days of release {release} are over: its files were destroyed.",
+    "Submit the request again.",
+)
 NO_DETAIL = Reason(
     "access.no_detail",
     "The charter gives none of the roles of {member} anything of release {release}.",
@@ -75,6 +80,7 @@ class Release:
     request: str
     receivers: tuple[str, ...]
     expires_at: datetime
+    is_destroyed: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,8 @@ def _detail(
         question = Question(member, "open_insight", release.id, {"justification": why})
         policy.decide(state, question).require()
         detail = charter.access.detail_for(state.roles(member))
+    if release.is_destroyed:
+        raise PolicyDeniedError(DESTROYED, release=release.id)
     if detail is None:
         raise PolicyDeniedError(NO_DETAIL, member=member, release=release.id)
     return detail
@@ -189,7 +197,11 @@ def _release(house: House, release_id: str) -> tuple[str, Release, int]:
     if row is None:
         raise ConfigError(NO_SUCH_RELEASE, release=ascii(release_id[:80]))
     release = Release(
-        row.release, row.request, tuple(json.loads(row.receivers)), datetime.fromisoformat(row.expires_at)
+        row.release,
+        row.request,
+        tuple(json.loads(row.receivers)),
+        datetime.fromisoformat(row.expires_at),
+        row.destroyed_at is not None,
     )
     return row.collaboration, release, row.seq
 

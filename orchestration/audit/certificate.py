@@ -1,8 +1,8 @@
 """The certificate of one destruction: what is gone, why, by which rule; it verifies offline.
 
-Belongs here: signing what the log says of a `data.destroyed`, and checking it with nothing but the envelope and
-the operator's public key. Must not be here: destroying, or needing the database to verify. The form is that of
-the passport: an in-toto Statement in a DSSE envelope, whose subjects are the files that are gone.
+Belongs here: signing what the log says of a `data.destroyed`, and checking it with nothing but the envelope
+and the operator's public key. Must not be here: destroying, or needing the database to verify. The form is
+that of the passport: an in-toto Statement in a DSSE envelope, whose subjects are the files that are gone.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from orchestration.audit.certificate import Certificate, make_certificate, verify_certificate
 from orchestration.audit.governance_events import DataDestroyed
+from orchestration.audit.log import LoggedEvent
 from orchestration.audit.vocabulary import timestamp
 from orchestration.cli.console import JsonFlag, emit, table
 from orchestration.cli.files import public_key_in, text_in
@@ -44,17 +45,12 @@ def list_destructions(*, collaboration: CollaborationOption = None, as_json: Jso
     """Everything that was destroyed: when, whose, and by which rule."""
     with opened_house(collaboration) as (house, state):
         found = house.log.events("data.destroyed", collaboration=state.collaboration)
-    document: JsonValue = [
-        {"seq": each.seq, "time": timestamp(each.event.time), "about": each.event.subject}
-        | {"why": each.event.justification}
-        | _facts(each.event.payload)
-        for each in found
-    ]
+    document: JsonValue = [_document(each) for each in found]
     rows = [
         [str(each.seq), day(timestamp(each.event.time)), told(each.event), _rule(each.event.payload)]
         for each in found
     ]
-    columns = [("Event", "right"), "Day", "What", "Rule"]
+    columns: list[str | tuple[str, str]] = [("Event", "right"), "Day", "What", "Rule"]
     emit(document, lambda: table(columns, rows) if rows else Text("Nothing was destroyed."), as_json=as_json)
 
 
@@ -114,10 +110,12 @@ def _shown(certificate: Certificate, verb: str) -> RenderableType:
     return Text("\n".join(lines))
 
 
-def _facts(payload: object) -> dict[str, JsonValue]:
-    assert isinstance(payload, DataDestroyed)  # noqa: S101  only these were asked for
-    facts: dict[str, JsonValue] = payload.model_dump(mode="json")
-    return facts
+def _document(logged: LoggedEvent) -> JsonValue:
+    event = logged.event
+    document: dict[str, JsonValue] = event.payload.model_dump(mode="json")
+    document |= {"seq": logged.seq, "time": timestamp(event.time)}
+    document |= {"about": event.subject, "why": event.justification}
+    return document
 
 
 def _rule(payload: object) -> str:

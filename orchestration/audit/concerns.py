@@ -210,7 +210,8 @@ class Concerns:
     def data_destroyed(self, event: Event) -> bool:
         payload = cast("g.DataDestroyed", event.payload)
         whose = {self.participant, self.collaboration}
-        return event.subject in whose or not self._contributions.isdisjoint(payload.contributions)
+        theirs = (*payload.contributions, *payload.quarantined)
+        return event.subject in whose or not self._contributions.isdisjoint(theirs)
 
 
 RULES: dict[type[Payload], Callable[[Concerns, Event], bool]] = {

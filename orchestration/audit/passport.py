@@ -115,18 +115,18 @@ class Passport(Document):
     expires_at: Time
 
 
-class _FileDigest(Document):
+class FileDigest(Document):
     sha256: str
 
 
-class _Subject(Document):
+class Subject(Document):
     name: str
-    digest: _FileDigest
+    digest: FileDigest
 
 
 class _Statement(Document):
     type: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
-    subject: tuple[_Subject, ...] = Field(min_length=1)
+    subject: tuple[Subject, ...] = Field(min_length=1)
     predicate_type: Literal["https://github.com/glasshouse/glasshouse/passport/v1"] = Field(
         alias="predicateType"
     )

@@ -18,6 +18,7 @@ from orchestration.cli import (
     contribution,
     decisions,
     demo,
+    destructions,
     disputes,
     exceptions,
     grants,
@@ -30,6 +31,7 @@ from orchestration.cli import (
     members,
     parties,
     report,
+    returned,
     room,
     terms,
     withdraw,
@@ -64,6 +66,7 @@ _WORK = "Data and insights"
 app.command("prepare", rich_help_panel=_WORK)(prepare)
 app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
 app.add_typer(room.app, name="room", rich_help_panel=_WORK)
+app.add_typer(returned.app, name="contribution", rich_help_panel=_WORK)
 app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
 app.command("anonymity", rich_help_panel=_WORK)(anonymity.anonymity)
 app.command("request", rich_help_panel=_WORK)(insight.request)
@@ -103,6 +106,7 @@ app.command("can", rich_help_panel=_CHECKING)(can)
 app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
 app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)
 app.command("witness", rich_help_panel=_CHECKING)(witness)
+app.add_typer(destructions.app, name="destruction", rich_help_panel=_CHECKING)
 app.add_typer(lineage.app, name="lineage", rich_help_panel=_CHECKING)
 
 

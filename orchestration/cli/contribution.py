@@ -45,6 +45,9 @@ def contribute(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of the rows.")
     ] = None,
+    supersedes: Annotated[
+        str | None, typer.Option(help="The contribution, or refused delivery, that this file corrects.")
+    ] = None,
     signer: Annotated[
         str | None, typer.Option("--as", help="Steward who signs; default: the participant's own.")
     ] = None,
@@ -73,6 +76,7 @@ def contribute(
                 landing=house.landing(charter.collaboration, declared.participant),
                 period=period_of(declared, start, until),
                 provenance=provenance,
+                supersedes=supersedes,
                 on_bytes=advance,
             )
     document: JsonValue = {"delivery": delivery, "dataset": dataset, "signer": steward}

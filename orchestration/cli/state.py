@@ -169,7 +169,8 @@ def _requests(house: House, charter: Charter) -> tuple[RequestState, ...]:
 
 def _releases(house: House, charter: Charter) -> tuple[ReleaseState, ...]:
     table = tables.releases.c
-    query = select(tables.releases).where(table.collaboration == charter.collaboration).order_by(table.seq)
+    kept = (table.collaboration == charter.collaboration) & table.destroyed_at.is_(None)
+    query = select(tables.releases).where(kept).order_by(table.seq)
     with house.log.read() as connection:
         return tuple(
             ReleaseState(

@@ -48,7 +48,16 @@ def _agreement(event: Event) -> str:
         case g.CollaborationThawed():
             return f"{event.collaboration} is thawed: work goes on."
         case g.DataDestroyed() as said:
-            return f"Data of {event.subject} destroyed: {_count(len(said.contributions), 'contribution')}."
+            gone = [
+                _count(len(names), what)
+                for names, what in (
+                    (said.contributions, "contribution"),
+                    (said.quarantined, "sealed folder"),
+                    (said.releases, "release"),
+                )
+                if names or what == "contribution"
+            ]
+            return f"Data of {event.subject} destroyed: {', '.join(gone)}."
         case g.DatasetAttested() as said:
             return f"{event.actor} attests {said.dataset} until {day(timestamp(said.expires_at))}."
         case g.TermsAcknowledged() as said:

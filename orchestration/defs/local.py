@@ -79,6 +79,7 @@ class LocalRuns:
         if refresh.current(self._house, charter) is not None:
             for permitted in request.permitted(self._house, charter):
                 yield self.answer(charter, permitted.template, permitted.id)
+        governance.settle(self._house, charter.collaboration)  # what was corrected lies sealed no longer
 
     def intake(self, charter: Charter, waiting: landing.Waiting) -> Step:
         """Stages 1 to 3 of one delivery."""

@@ -36,6 +36,7 @@ def make_delivery(
     period: Period,
     provenance: str,
     purposes: tuple[str, ...] | None = None,
+    supersedes: str | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> str:
     """Sign `file` as a delivery of `dataset` and put it into `landing`; returns the delivery's name.
@@ -43,6 +44,7 @@ def make_delivery(
     Args:
         period: the days the rows speak of.
         purposes: default: all the charter permits for the dataset.
+        supersedes: the contribution, or refused delivery, that this file corrects.
         on_bytes: told how many bytes were copied, for progress.
 
     Raises: ContributionError (`contribution.malformed`) when the rows cannot even be counted.
@@ -64,6 +66,7 @@ def make_delivery(
         rows=count_rows(file, format_),
         sha256=digest,
         created=created,
+        supersedes=supersedes,
     )
     staging = landing / f".{name}.partial"
     staging.mkdir(parents=True, mode=0o700)

@@ -15,7 +15,8 @@ import duckdb
 from orchestration.charter.model import Dataset
 from orchestration.errors import ContributionError
 from orchestration.scope.coercion import compile_intake
-from orchestration.scope.deidentification import bind_key, compile_deidentification
+from orchestration.scope.deidentification import compile_preparation
+from orchestration.scope.pseudonymization import bind_keys
 from orchestration.scope.source import MALFORMED, open_source
 
 REHEARSED = "rehearsed"
@@ -29,8 +30,8 @@ def rehearse(connection: duckdb.DuckDBPyConnection, dataset: Dataset, path: Path
     kind = "parquet" if path.suffix.lower() == ".parquet" else "csv"
     source = open_source(connection, path, kind)
     kept = compile_intake(dataset, source).kept
-    bind_key(connection, secrets.token_bytes(32))
-    compiled = compile_deidentification(dataset, f"({kept})")
+    bind_keys(connection, collaboration=secrets.token_bytes(32))
+    compiled = compile_preparation(dataset, f"({kept})")
     try:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {REHEARSED} AS {compiled.query}")
     except duckdb.InvalidInputException:  # its text quotes the line

@@ -53,6 +53,11 @@ SUMMARY_ONLY = Reason(
     "The charter gives this member a summary of release {release}, not its files.",
     "Ask a member whose role may see it in full.",
 )
+DESTROYED = Reason(
+    "access.destroyed",
+    "The days of release {release} are over: its files were destroyed.",
+    "Submit the request again.",
+)
 NO_DETAIL = Reason(
     "access.no_detail",
     "The charter gives none of the roles of {member} anything of release {release}.",
@@ -76,7 +81,8 @@ class Release:
     request: str
     receivers: tuple[str, ...]
     expires_at: datetime
-    outdated: OutdatedBy | None
+    outdated: OutdatedBy | None = None
+    is_destroyed: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,8 @@ def _detail(
         question = Question(member, "open_insight", release.id, {"justification": why})
         policy.decide(state, question).require()
         detail = charter.access.detail_for(state.roles(member))
+    if release.is_destroyed:
+        raise PolicyDeniedError(DESTROYED, release=release.id)
     if detail is None:
         raise PolicyDeniedError(NO_DETAIL, member=member, release=release.id)
     return detail
@@ -196,6 +204,7 @@ def _release(house: House, release_id: str) -> tuple[str, Release, int]:
         tuple(json.loads(row.receivers)),
         datetime.fromisoformat(row.expires_at),
         row.outdated,
+        row.destroyed_at is not None,
     )
     return row.collaboration, release, row.seq
 

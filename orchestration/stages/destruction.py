@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.governance_events import CharterClosed, DataDestroyed, DestructionRule
 from orchestration.audit.log import LoggedEvent
+from orchestration.engine.room import Room
 from orchestration.house import OPERATOR, House
 from orchestration.participants import retention
 from orchestration.participants.destruction import files_of, is_covered, sealed_of
@@ -53,21 +55,21 @@ def destroy_due(house: House, collaboration: str) -> list[LoggedEvent]:
     _delete_outputs(house, collaboration)
     if not _due(house, collaboration):
         return []
-    logged = []
+    logged, room = [], house.room(collaboration)
     # The writers' places of vault and room: nobody adds to either between looking and destroying.
-    with house.vault.reserved(), house.room(collaboration).reserved():
+    with house.vault.reserved(), room.reserved():
         for due in _due(house, collaboration):
-            payload = _described(house, collaboration, due)  # first: the files cannot be asked afterwards
-            _destroy(house, collaboration, due)
-            logged.append(house.log.append(_event(collaboration, due.subject, due.why, payload)))
+            event = _described(house, collaboration, due)
+            _destroy(house, room, due)
+            logged.append(house.log.append(event))
     return logged
 
 
-def _described(house: House, collaboration: str, due: Due) -> DataDestroyed:
+def _described(house: House, collaboration: str, due: Due) -> Event:
     """What the log will say of it; told from the log alone, so a rerun after a kill tells the same."""
     with house.state(collaboration) as state:
         files = files_of(state, due.contributions, due.quarantined, due.releases)
-    return DataDestroyed(
+    payload = DataDestroyed(
         rule=due.rule,
         dispute=due.dispute,
         contributions=due.contributions,
@@ -77,20 +79,21 @@ def _described(house: House, collaboration: str, due: Due) -> DataDestroyed:
         releases=due.releases,
         files=files,
     )
+    return _event(collaboration, due.subject, due.why, payload, state.at)
 
 
-def _destroy(house: House, collaboration: str, due: Due) -> None:
+def _destroy(house: House, room: Room, due: Due) -> None:
     for contribution in due.contributions:
         house.vault.discard(contribution)
     for name in due.quarantined:
         quarantine.discard(house, name)
     for release in due.releases:
         shutil.rmtree(house.shelf / release, ignore_errors=True)
-        (house.protected / f"{_request_of(house, collaboration, release)}.json").unlink(missing_ok=True)
+        (house.protected / f"{_request_of(house, room.collaboration, release)}.json").unlink(missing_ok=True)
     if due.party is not None:
-        _clear_party(house, collaboration, due.party)
+        _clear_party(house, room.collaboration, due.party)
     if due.contributions:
-        house.room(collaboration).keep_only(_remaining(house, collaboration, due.contributions))
+        room.keep_only(_remaining(house, room.collaboration, due.contributions))
 
 
 def close(house: House, closing: Event) -> list[LoggedEvent]:
@@ -130,7 +133,10 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
         assert isinstance(payload, CharterClosed)  # noqa: S101  nothing else closes a collaboration
         closed = closing.model_copy(update={"payload": payload.model_copy(update={"destroyed": keys})})
         return house.log.append_many(
-            [_event(collaboration, collaboration, "The collaboration is closed.", destroyed), closed]
+            [
+                _event(collaboration, collaboration, "The collaboration is closed.", destroyed, state.at),
+                closed,
+            ]
         )
 
 
@@ -255,7 +261,12 @@ def _is_recorded(house: House, contribution: str) -> bool:
     return bool(accepted)
 
 
-def _event(collaboration: str, subject: str, why: str, payload: DataDestroyed) -> Event:
+def _event(collaboration: str, subject: str, why: str, payload: DataDestroyed, at: datetime) -> Event:
     return Event(
-        collaboration=collaboration, subject=subject, actor=OPERATOR, justification=why, payload=payload
+        collaboration=collaboration,
+        subject=subject,
+        actor=OPERATOR,
+        justification=why,
+        time=at,
+        payload=payload,
     )

@@ -155,8 +155,8 @@ def use(run: Session, dbt: Path) -> None:
     [
         (
             0,
-            "init, init again, status at first, room at first, invite, invite json, prepare dry, prepare json,"
-            " contribute, contribute json, contribute few,"
+            "init, init again, status at first, room at first, invite, invite json, prepare dry,"
+            " prepare json, contribute, contribute json, contribute few,"
             " contribute people, run, run again, run again json, request, request json, open, open json,"
             " open and save, status, status json, status with a failed gate, lineage, lineage json, log,"
             " log json, log of gates, proof, proof json, proof checked, verify, verify json, charter check,"
@@ -164,12 +164,14 @@ def use(run: Session, dbt: Path) -> None:
         ),
         (
             1,
-            "run with a failing gate, invite an executive, request denied, request denied json, open denied, open denied json,"
+            "run with a failing gate, invite an executive, request denied, request denied json, open denied,"
+            " open denied json,"
             " open without a reason",
         ),
         (
             2,
-            "no house, invite again, prepare unasked, no file, no such dataset, no period, no key, request badly written, request malformed,"
+            "no house, invite again, prepare unasked,"
+            " no file, no such dataset, no period, no key, request badly written, request malformed,"
             " open what is not there, proof of nothing, proof of the future, charter broken,"
             " charter broken json, charter new again",
         ),

@@ -18,6 +18,7 @@ from orchestration.audit.log import AuditLog
 from orchestration.charter import Charter, load_charter
 from orchestration.digests import canonical_json
 from orchestration.engine.files import write_durably
+from orchestration.engine.history import History
 from orchestration.engine.keystore import KeyStore
 from orchestration.engine.room import Room
 from orchestration.engine.vault import Vault
@@ -140,6 +141,10 @@ class House:
     def vault(self) -> Vault:
         return Vault(self.settings, self.keys)
 
+    @property
+    def history(self) -> History:
+        return History(self.settings, self.keys)
+
     def room(self, collaboration: str) -> Room:
         return Room(self.settings, self.keys, collaboration)
 
@@ -153,6 +158,11 @@ class House:
     @property
     def quarantine(self) -> Path:
         return self.settings.root / "quarantine"
+
+    @property
+    def letters(self) -> Path:
+        """What only stewards may read about their contributions, sealed to them."""
+        return self.settings.root / "letters"
 
     @property
     def shelf(self) -> Path:

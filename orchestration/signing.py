@@ -79,6 +79,12 @@ class SigningKey:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
 
+    def openssh(self) -> bytes:
+        """The private key as OpenSSH keeps it in memory, not encrypted: the form that age takes."""
+        return self._private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+
     @property
     def key_id(self) -> str:
         return str(self._signer.public_key.keyid)

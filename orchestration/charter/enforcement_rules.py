@@ -28,6 +28,7 @@ from orchestration.charter.enforcement_wording import (
     panel,
     prohibition,
     purpose,
+    quality_part,
     remedies,
     responsibility,
     term,
@@ -195,6 +196,7 @@ RULES: tuple[Rule, ...] = (
                 "minimum",
                 "maximum",
                 "values",
+                "deprecated",
             ),
             *("technique.kind", "technique.domain", "technique.normalize", "technique.to"),
             *("technique.low", "technique.high", "technique.bands.*.label"),
@@ -202,6 +204,22 @@ RULES: tuple[Rule, ...] = (
         ),
         ("contribution", "deidentified"),
         field,
+    ),
+    *(
+        Rule(DATA, f"datasets.*.quality.{part}", leaves, ("gate",), quality_part(part))
+        for part, leaves in {
+            "freshness": ("days", "severity"),
+            "volume": ("change", "severity"),
+            "drift": ("limit", "attributes", "severity"),
+            "references.*": ("id", "attribute", "dataset", "missing", "severity"),
+            "bias.*": (
+                *("id", "attribute", "tolerance", "severity"),
+                *("segments.*.label", "segments.*.share"),
+            ),
+            "overlap.*": ("id", "dataset", "at_least", "at_most", "severity"),
+            "keyspace": ("population", "reach", "severity"),
+            "identifiers": ("largest_share", "dispersion", "severity"),
+        }.items()
     ),
     Rule(DATA, "datasets.*.onboarding.*", _ITEM, ("contribution",), onboarding_item),
     Rule(

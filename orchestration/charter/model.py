@@ -34,6 +34,7 @@ from orchestration.charter.governance import Remedy as Remedy
 from orchestration.charter.governance import Responsibility as Responsibility
 from orchestration.charter.governance import Term as Term
 from orchestration.charter.governance import Witnesses as Witnesses
+from orchestration.charter.quality import Quality as Quality
 from orchestration.digests import digest_json
 from orchestration.errors import CharterError, Reason
 
@@ -130,6 +131,7 @@ class Dataset(Clause):
         (), max_length=100, description="What the contributor attests before the first delivery."
     )
     attestation_days: Days = Spec(365, description="An attestation is good for so long.")
+    quality: Quality | None = Spec(None, description="What the gate asks of it as a whole.")
     fields: tuple[Field, ...] = Spec(min_length=1, max_length=500)
 
     def field(self, name: str) -> Field | None:

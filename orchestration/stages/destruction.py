@@ -23,6 +23,7 @@ from orchestration.house import OPERATOR, House
 from orchestration.participants.destruction import is_covered
 from orchestration.participants.handovers import release_name, table_name
 from orchestration.participants.state import State
+from orchestration.stages import gate_evidence
 from orchestration.stages.quarantine import remove
 
 
@@ -51,6 +52,7 @@ def destroy_due(house: House, collaboration: str) -> list[LoggedEvent]:
     # The writers' places of vault and room: nobody adds to either between looking and destroying.
     with house.vault.reserved(), room.reserved():
         for due in _due(house, collaboration):
+            gate_evidence.forget(house, due.contributions)
             for contribution in due.contributions:
                 house.vault.discard(contribution)
             if due.party is not None:
@@ -82,6 +84,7 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
             )
             parties = [row.participant for row in state.rows(g.participants)]
             requests = [row.request for row in state.rows(t.requests)]
+        gate_evidence.forget(house, contributions)
         for contribution in contributions:
             house.vault.discard(contribution)
         for party in parties:

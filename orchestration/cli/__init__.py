@@ -15,6 +15,7 @@ from orchestration.cli import (
     audit,
     charter,
     contribution,
+    contributions,
     decisions,
     demo,
     disputes,
@@ -56,6 +57,7 @@ app.command("dev", rich_help_panel=_HOUSE)(house.dev)
 
 _WORK = "Data and insights"
 app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
+app.add_typer(contributions.app, name="contribution", rich_help_panel=_WORK)
 app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
 app.command("request", rich_help_panel=_WORK)(insight.request)
 app.command("run", rich_help_panel=_WORK)(contribution.run)

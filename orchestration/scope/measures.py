@@ -238,7 +238,7 @@ def overlap(
     )
     all_units = int(str(theirs)) if mirrored else own
     share = int(str(shared)) / all_units if all_units else -1.0
-    return Measured(min_value <= share <= max_value, {"units": own})
+    return Measured(own > 0 and min_value <= share <= max_value, {"units": own})
 
 
 def keyspace(subject: Subject, *, population: int, reach: float) -> Measured:

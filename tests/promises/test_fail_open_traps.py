@@ -136,7 +136,7 @@ def test_our_own_expectations_stay_shut(
             run_gate(connection, people, misspelt, evidence)
         suite = Suite(dataset="people", rules=(HOLDS, rule("asked", asked, **arguments)))
         assert not run_gate(connection, people, suite, evidence).passed
-        connection.execute("CREATE TABLE alone AS SELECT 1 AS stranger")
+        connection.execute("CREATE TABLE alone AS SELECT 1 AS stranger FROM range(3)")
         broken = Evidence(before=past, others={"other": "no_such_table"})
         checks = run_gate(connection, "alone", suite, broken).checks
         assert checks[1].measured

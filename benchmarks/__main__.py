@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import anonymity, deidentification, demo, intake, log, policy, report, request
+from benchmarks import anonymity, deidentification, demo, gate, intake, log, policy, report, request
 
-_PARTS = ("intake", "request", "demo", "policy", "log", "deidentification", "anonymity")
+_PARTS = ("intake", "gate", "request", "demo", "policy", "log", "deidentification", "anonymity")
 
 
 def main() -> None:
@@ -26,6 +26,9 @@ def main() -> None:
         print(f"Stages 1-3 against bare DuckDB, {asked.pairs} pairs; minutes …", flush=True)
         comparisons, results.memory = intake.compare(asked.pairs, large=asked.large)
         results.comparisons += comparisons
+    if "gate" in parts:
+        print(f"The gate against hand-written SQL, {asked.pairs} pairs …", flush=True)
+        results.comparisons.append(gate.compare(asked.pairs, rows=asked.large))
     if "request" in parts:
         print(f"A request against a bare dbt build, {asked.pairs} pairs …", flush=True)
         results.comparisons.append(request.compare(asked.pairs))

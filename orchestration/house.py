@@ -18,6 +18,7 @@ from orchestration.audit.log import AuditLog
 from orchestration.charter import Charter, load_charter
 from orchestration.digests import canonical_json
 from orchestration.engine.files import write_durably
+from orchestration.engine.history import History
 from orchestration.engine.key_access import KeyAccess
 from orchestration.engine.keystore import KeyStore
 from orchestration.engine.room import Room
@@ -145,6 +146,11 @@ class House:
         kind = ["vault/"]
         return Vault(self.settings, KeyAccess(self.keys, make=kind, read=kind, destroy=kind))
 
+    @property
+    def history(self) -> History:
+        kind = ["history/"]
+        return History(self.settings, KeyAccess(self.keys, make=kind, read=kind, destroy=kind))
+
     def room(self, collaboration: str) -> Room:
         """Holds the key of this room and no other."""
         own = Room.key_names(collaboration)
@@ -185,6 +191,11 @@ class House:
     @property
     def quarantine(self) -> Path:
         return self.settings.root / "quarantine"
+
+    @property
+    def letters(self) -> Path:
+        """What only stewards may read about their contributions, sealed to them."""
+        return self.settings.root / "letters"
 
     @property
     def shelf(self) -> Path:

@@ -17,6 +17,7 @@ from orchestration.charter.fields import Pseudonymize
 from orchestration.charter.findings import Finding, Names, unknown_names
 from orchestration.charter.governance_checks import GOVERNANCE_CHECKS
 from orchestration.charter.model import Charter, LawfulBasis, Role
+from orchestration.charter.quality_checks import check_quality
 from orchestration.charter.techniques import DateShift
 
 # Roles one member may not hold together: nobody audits, reviews or operates upon their own work.
@@ -217,6 +218,7 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _retention,
     _duties,
     check_anonymity,
+    check_quality,
     *GOVERNANCE_CHECKS,
 )
 

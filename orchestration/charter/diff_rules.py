@@ -39,6 +39,7 @@ from orchestration.charter.enforcement_wording import (
     panel,
     prohibition,
     purpose,
+    quality_part,
     responsibility,
     sensitive_floor,
     term,
@@ -111,6 +112,8 @@ _SENSITIVE_FLOOR: dict[str, Value | Names | Part] = {
     "entropy_l": Value("Smallest effective number of values in a class", less),
     "t": Value("Largest distance of a class", more),
 }
+
+_SEVERITY = ranked("warning", "critical")
 
 _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
     "": {
@@ -201,6 +204,52 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "minimum": Value("Smallest value", less),
         "maximum": Value("Largest value", more),
         "values": Value("Allowed values", closed_set),
+        "deprecated": Value("Given until", more),
+    },
+    "datasets.*.quality": {
+        "freshness": Part("Freshness", _always("stricter"), quality_part("freshness")),
+        "freshness.days": Value("Days old at most", more),
+        "freshness.severity": Value("Freshness", _SEVERITY),
+        "volume": Part("Steady volume", _always("stricter"), quality_part("volume")),
+        "volume.change": Value("Change of volume", more),
+        "volume.severity": Value("Steady volume", _SEVERITY),
+        "drift": Part("Drift", _always("stricter"), quality_part("drift")),
+        "drift.limit": Value("Limit of drift", more),
+        "drift.attributes": Value("Attributes watched for drift", closed_set),
+        "drift.severity": Value("Drift", _SEVERITY),
+        "keyspace": Part("Keyspace", _always("stricter"), quality_part("keyspace")),
+        "keyspace.population": Value("Units at most", more),
+        "keyspace.reach": Value("Share of others' units", more),
+        "keyspace.severity": Value("Keyspace", _SEVERITY),
+        "identifiers": Part("Natural units", _always("stricter"), quality_part("identifiers")),
+        "identifiers.largest_share": Value("Share of one unit", more),
+        "identifiers.dispersion": Value("Dispersion of rows", less),
+        "identifiers.severity": Value("Natural units", _SEVERITY),
+    },
+    "datasets.*.quality.references.*": {
+        "": Part("Reference", _always("stricter"), quality_part("references.*")),
+        "attribute": Value("Attribute that refers", unknown),
+        "dataset": Value("Dataset referred to", unknown),
+        "missing": Value("Share that may refer to nothing", more),
+        "severity": Value("Reference", _SEVERITY),
+    },
+    "datasets.*.quality.bias.*": {
+        "": Part("Segments", _always("stricter"), quality_part("bias.*")),
+        "attribute": Value("Segmented by", unknown),
+        "tolerance": Value("Tolerance of segments", more),
+        "severity": Value("Segments", _SEVERITY),
+    },
+    "datasets.*.quality.bias.*.segments.*": {
+        "": Part("Segment", _always(None), lambda item: f"{item['label']}: {item['share']}."),
+        "label": Value("Segment", unknown),
+        "share": Value("Share of the segment", unknown),
+    },
+    "datasets.*.quality.overlap.*": {
+        "": Part("Overlap", _always("stricter"), quality_part("overlap.*")),
+        "dataset": Value("Overlap with", unknown),
+        "at_least": Value("Overlap at least", less),
+        "at_most": Value("Overlap at most", more),
+        "severity": Value("Overlap", _SEVERITY),
     },
     "purposes.*": {
         "": Part("Purpose", _always("looser"), purpose),

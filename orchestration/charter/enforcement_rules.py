@@ -31,6 +31,7 @@ from orchestration.charter.enforcement_wording import (
     panel,
     prohibition,
     purpose,
+    quality_part,
     remedies,
     responsibility,
     term,
@@ -205,6 +206,7 @@ RULES: tuple[Rule, ...] = (
                 "minimum",
                 "maximum",
                 "values",
+                "deprecated",
             ),
             *("technique.kind", "technique.domain", "technique.normalize", "technique.to"),
             *("technique.low", "technique.high", "technique.bands.*.label"),
@@ -219,6 +221,22 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(DATA, "datasets.*.anonymity", (*_FLOOR, "suppress"), ("deidentified",), anonymity),
     Rule(DATA, "joined_anonymity", _FLOOR, ("room",), anonymity),
+    *(
+        Rule(DATA, f"datasets.*.quality.{part}", leaves, ("gate",), quality_part(part))
+        for part, leaves in {
+            "freshness": ("days", "severity"),
+            "volume": ("change", "severity"),
+            "drift": ("limit", "attributes", "severity"),
+            "references.*": ("id", "attribute", "dataset", "missing", "severity"),
+            "bias.*": (
+                *("id", "attribute", "tolerance", "severity"),
+                *("segments.*.label", "segments.*.share"),
+            ),
+            "overlap.*": ("id", "dataset", "at_least", "at_most", "severity"),
+            "keyspace": ("population", "reach", "severity"),
+            "identifiers": ("largest_share", "dispersion", "severity"),
+        }.items()
+    ),
     Rule(DATA, "datasets.*.onboarding.*", _ITEM, ("contribution",), onboarding_item),
     Rule(
         DATA,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -155,6 +156,28 @@ def field(clause: dict[str, Any]) -> str:
     return f"{clause['type']}{_limits(clause)}; {technique(clause['technique'])}{becomes}."
 
 
+def quality_part(part: str) -> Callable[[dict[str, Any]], str]:
+    """One part of the quality clause in words, with what becomes of a dataset that breaks it."""
+    says = {
+        "freshness": "Its newest date is at most {days} days old.",
+        "volume": "Its rows change by at most {change:.0%} from one delivery to the next.",
+        "drift": "No distribution drifts beyond a stability index of {limit}.",
+        "references.*": "Of its {attribute}, at most {missing:.0%} refer to nothing in {dataset}.",
+        "bias.*": "The segments of {attribute} keep their shares within {tolerance:.0%}.",
+        "overlap.*": "{dataset} knows {at_least:.0%} to {at_most:.0%} of its units.",
+        "keyspace": "It has at most {population:,} units, and at most {reach:.0%} of what others gave.",
+        "identifiers": "No unit has more than {largest_share:.0%} of its rows.",
+    }[part]
+
+    def words(clause: dict[str, Any]) -> str:
+        numbers = ("change", "missing", "tolerance", "at_least", "at_most", "reach", "largest_share")
+        facts = clause | {key: float(clause[key]) for key in numbers if key in clause}
+        effect = "it stops" if clause["severity"] == "critical" else "its steward is warned"
+        return f"{says.format(**facts).rstrip('.')}; otherwise {effect}."
+
+    return words
+
+
 def _limits(clause: dict[str, Any]) -> str:
     parts = []
     if "max_length" in clause:
@@ -168,6 +191,8 @@ def _limits(clause: dict[str, Any]) -> str:
         parts.append(f", one of {len(clause['values'])} values")
     if clause["required"]:
         parts.append(", required")
+    if "deprecated" in clause:
+        parts.append(f", until {clause['deprecated']}")
     return "".join(parts)
 
 

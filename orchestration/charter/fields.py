@@ -56,6 +56,7 @@ class Field(Clause):
     values: Annotated[tuple[Label, ...], Spec(max_length=500)] = Spec(
         (), description="Closed set of strings."
     )
+    deprecated: Day | None = Spec(None, description="Last day on which it may still be given.")
 
     @property
     def sql_type(self) -> SqlType:

@@ -38,6 +38,7 @@ from orchestration.charter.governance import Remedy as Remedy
 from orchestration.charter.governance import Responsibility as Responsibility
 from orchestration.charter.governance import Term as Term
 from orchestration.charter.governance import Witnesses as Witnesses
+from orchestration.charter.quality import Quality as Quality
 from orchestration.digests import digest_json
 from orchestration.errors import CharterError, Reason
 
@@ -144,6 +145,7 @@ class Dataset(Clause):
     anonymity: DatasetAnonymity | None = Spec(
         None, description="The floor its de-identified table must reach; left out: measured only."
     )
+    quality: Quality | None = Spec(None, description="What the gate asks of it as a whole.")
     fields: tuple[Field, ...] = Spec(min_length=1, max_length=500)
 
     @property

@@ -16,6 +16,7 @@ from orchestration.cli import (
     audit,
     charter,
     contribution,
+    contributions,
     decisions,
     demo,
     destructions,
@@ -66,7 +67,9 @@ _WORK = "Data and insights"
 app.command("prepare", rich_help_panel=_WORK)(prepare)
 app.command("contribute", rich_help_panel=_WORK)(contribution.contribute)
 app.add_typer(room.app, name="room", rich_help_panel=_WORK)
-app.add_typer(returned.app, name="contribution", rich_help_panel=_WORK)
+contributions.app.command("rejected")(returned.rejected)
+contributions.app.command("unseal")(returned.unseal)
+app.add_typer(contributions.app, name="contribution", rich_help_panel=_WORK)
 app.add_typer(terms.datasets, name="dataset", rich_help_panel=_WORK)
 app.command("anonymity", rich_help_panel=_WORK)(anonymity.anonymity)
 app.command("request", rich_help_panel=_WORK)(insight.request)

@@ -46,10 +46,7 @@ AsOption = Annotated[
     str | None, typer.Option("--as", help="Member it was sealed for; default: who signed the delivery.")
 ]
 
-app = typer.Typer(help="Deliveries: what became of them.", no_args_is_help=True)
 
-
-@app.command()
 def rejected(
     name: NameArgument,
     *,
@@ -84,7 +81,6 @@ def rejected(
     emit(document, lambda: table(["Reason", ("Rows", "right"), "Row numbers"], rows), as_json=as_json)
 
 
-@app.command()
 def unseal(
     name: NameArgument,
     *,

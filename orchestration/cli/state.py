@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
 from sqlalchemy import select
 
 from orchestration.audit import tables
+from orchestration.audit.stage_events import GatePassed
 from orchestration.audit.withdrawal_events import OutdatedBy
 from orchestration.charter.model import Charter
 from orchestration.cli.waiting import Waiting, waiting_members
@@ -139,6 +141,22 @@ def _datasets(house: House, charter: Charter) -> tuple[DatasetState, ...]:
     return tuple(states)
 
 
+def _warned(house: House, charter: Charter) -> Iterator[tuple[str, str, int]]:
+    """(participant, contribution, warnings) of every contribution in use whose gate warned."""
+    with house.state(charter.collaboration) as state:
+        in_use = {row.dataset: row.contribution for row in state.rows(tables.datasets)}
+    for dataset in charter.datasets:
+        events = house.log.events(
+            "gate.passed", in_use.get(dataset.id, ""), charter.collaboration, newest_first=True, limit=1
+        )
+        for logged in events:
+            payload = logged.event.payload
+            checks = payload.checks if isinstance(payload, GatePassed) else ()
+            warned = sum(not check.passed for check in checks)
+            if warned:
+                yield dataset.participant, logged.event.subject, warned
+
+
 def _refused(house: House, charter: Charter) -> tuple[RefusedDelivery, ...]:
     """Refusals that no later accepted contribution of the dataset has answered."""
     table = tables.contributions.c
@@ -206,6 +224,10 @@ def _waiting(
         Waiting(f"{d.participant}.steward", f"mend {d.dataset}: its gate failed, deliver a corrected file")
         for d in datasets
         if d.state == "gate failed"
+    ]
+    found += [
+        Waiting(f"{participant}.steward", f"look at {contribution}: {warned} warnings of its gate")
+        for participant, contribution, warned in _warned(house, charter)
     ]
     found += [
         Waiting(f"{r.participant}.steward", f"deliver {r.dataset or 'it'} again: {r.code}") for r in refused

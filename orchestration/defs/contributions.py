@@ -23,6 +23,7 @@ from orchestration.defs.names import (
 from orchestration.defs.resources import HouseResource
 from orchestration.scope.anonymity_figures import numbers
 from orchestration.scope.expectations import Rule, compile_suite
+from orchestration.scope.gate import GateResult
 from orchestration.settings import Settings
 from orchestration.stages import deidentify, gate, intake
 
@@ -94,7 +95,7 @@ def deidentified_asset(charter: Charter, dataset: Dataset) -> dg.AssetsDefinitio
 
 def gate_checks(charter: Charter, dataset: Dataset, settings: Settings) -> dg.AssetChecksDefinition:
     """Stage 3 of one dataset: one blocking check per critical rule of its suite."""
-    suite = compile_suite(dataset, settings.expectations)
+    suite = compile_suite(dataset, settings.expectations, charter)
     asset = deidentified_key(charter, dataset)
 
     @dg.multi_asset_check(
@@ -108,6 +109,10 @@ def gate_checks(charter: Charter, dataset: Dataset, settings: Settings) -> dg.As
             delivery = context.op_execution_context.partition_key
             contribution = intake.accepted_contribution(opened, charter, dataset, delivery)
             result = gate.check(opened, charter, dataset, contribution, caller)
+        # Observations are what the UI plots over time; what they count is in the log, for everybody.
+        context.op_execution_context.log_event(
+            dg.AssetObservation(asset, partition=delivery, metadata=_over_time(result), description="Gate")
+        )
         for check in result.checks:
             yield dg.AssetCheckResult(
                 asset_key=asset,
@@ -115,7 +120,7 @@ def gate_checks(charter: Charter, dataset: Dataset, settings: Settings) -> dg.As
                 passed=check.passed,
                 severity=_severity(check.rule),
                 description=check.rule.because or None,
-                metadata={"expectation": check.rule.expectation},
+                metadata={"expectation": check.rule.expectation, "measured": check.measured},
             )
 
     return gate_of_dataset
@@ -140,6 +145,21 @@ def plotted(figures: Mapping[str, float]) -> dict[str, dg.MetadataValue]:
         name: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(value)
         for name, value in figures.items()
     }
+
+
+def _over_time(result: GateResult) -> dict[str, dg.MetadataValue]:
+    """A gate in numbers that say nothing of any row: how many rules hold, warn, fail."""
+    measured = len(result.measured)
+    share = sum(check.passed for check in result.measured) / measured if measured else 0.0
+    return plotted(
+        {
+            "gate/passed": int(result.passed),
+            "gate/rules": measured,
+            "gate/warnings": len(result.warned),
+            "gate/failures": len(result.failed),
+            "gate/share_passed": round(share, 3),
+        }
+    )
 
 
 def _metadata(receipt_id: str, rows: int | None) -> dict[str, dg.MetadataValue]:

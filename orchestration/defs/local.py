@@ -140,7 +140,9 @@ def _problem(result: dg.ExecuteInProcessResult) -> str:
         if data is not None and data.description:
             return str(data.description)
     failed = [
-        evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed
+        evaluation.check_name
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
     if failed:
         return f"gate.failed: checks that do not hold: {', '.join(failed)}"

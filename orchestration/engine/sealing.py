@@ -7,6 +7,7 @@ whom (`stages/quarantine`, `stages/rejected`).
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
@@ -69,6 +70,20 @@ def unseal(sealed: BinaryIO, plain: BinaryIO, key: SigningKey) -> None:
         if error.errno is None:  # not the disk: a piece that does not decrypt
             raise IntegrityError(NOT_YOURS) from None
         raise
+
+
+def seal_letter(text: bytes, readers: Iterable[Mapping[str, Any]]) -> bytes:
+    """A short text sealed to every reader, each a public key like `SigningKey.public`; at least one."""
+    sealed = io.BytesIO()
+    seal(io.BytesIO(text), sealed, [recipient(each) for each in readers])
+    return sealed.getvalue()
+
+
+def open_letter(sealed: bytes, key: SigningKey) -> bytes:
+    """Raises: IntegrityError (`sealed.other_key`)."""
+    plain = io.BytesIO()
+    unseal(io.BytesIO(sealed), plain, key)
+    return plain.getvalue()
 
 
 class Readable(Protocol):

@@ -18,10 +18,11 @@ from ruamel.yaml.error import YAMLError
 
 from orchestration.charter.entities import ENTITIES, UNITS
 from orchestration.charter.fields import Clamp, Drop, Field, Generalize, Pseudonymize
-from orchestration.charter.model import Dataset
+from orchestration.charter.model import Charter, Dataset
 from orchestration.charter.techniques import BottomCode, Bucket, DateShift, Mask, Redact, Round, TopCode
 from orchestration.digests import digest_json
 from orchestration.errors import ConfigError, Reason
+from orchestration.scope.quality_rules import quality_rules
 
 BAD_SUITE = Reason(
     "gate.bad_suite",
@@ -31,9 +32,10 @@ BAD_SUITE = Reason(
 
 # The smallest share GX can tell from none: "at least one value is there".
 _AT_LEAST_ONE = 1e-9
-_PSEUDONYM_LENGTH = 64
 
 _NOT_NULL = "expect_column_values_to_not_be_null"
+_PSEUDONYMS = "expect_column_values_to_be_pseudonyms"
+_NO_PERSONAL_DATA = "expect_column_to_hold_no_personal_data"
 _LENGTH = "expect_column_value_lengths_to_equal"
 _LENGTH_BETWEEN = "expect_column_value_lengths_to_be_between"
 _BETWEEN = "expect_column_values_to_be_between"
@@ -94,8 +96,11 @@ class Suite(BaseModel):
         return digest_json(self.model_dump(mode="json"))
 
 
-def compile_suite(dataset: Dataset, folder: Path) -> Suite:
+def compile_suite(dataset: Dataset, folder: Path, charter: Charter | None = None) -> Suite:
     """The suite of `dataset` from its charter clauses and `folder`/<entity>.yaml.
+
+    Args:
+        charter: whose other datasets may refer to this one; they ask something of it, too.
 
     Raises: ConfigError (`gate.bad_suite`).
     """
@@ -108,7 +113,17 @@ def compile_suite(dataset: Dataset, folder: Path) -> Suite:
                 BAD_SUITE, entity=dataset.entity, problem=f"{rule.rule} reads what the entity does not have"
             )
     entity_rules = [rule for rule in loaded if rule.reads() <= columns]
-    rules = (*_charter_rules(dataset), *entity_rules)
+    quality = [
+        Rule(
+            rule=each.rule,
+            expectation=each.expectation,
+            arguments=each.arguments,
+            severity=each.severity,
+            because=each.because,
+        )
+        for each in quality_rules(dataset, charter)
+    ]
+    rules = (*_charter_rules(dataset), *entity_rules, *quality)
     if len({rule.rule for rule in rules}) != len(rules):
         raise ConfigError(BAD_SUITE, entity=dataset.entity, problem="two rules have the same id")
     return Suite(dataset=dataset.id, rules=rules)
@@ -137,8 +152,11 @@ def _charter_rules(dataset: Dataset) -> list[Rule]:
     ]
     for field in dataset.fields:
         if field.attribute is not None and not isinstance(field.technique, Drop):
-            rules.append(_presence(field, field.attribute, _may_be_suppressed(dataset, field.attribute)))
+            if field.deprecated is None:
+                gone = _may_be_suppressed(dataset, field.attribute)
+                rules.append(_presence(field, field.attribute, may_be_suppressed=gone))
             rules += _limits(field, field.attribute)
+            rules += _privacy(field, field.attribute)
     if ENTITIES[dataset.entity].aggregated:
         rules.append(_enough_units(dataset))
     if len(dataset.unique_key) == 1:
@@ -163,19 +181,28 @@ def _may_be_suppressed(dataset: Dataset, attribute: str) -> bool:
     return bool(budget) and attribute in dataset.quasi_identifiers
 
 
-def _presence(field: Field, name: str, may_be_suppressed: bool) -> Rule:
+def _presence(field: Field, name: str, *, may_be_suppressed: bool) -> Rule:
     if field.required and not may_be_suppressed:
         return _rule(name, "present", _NOT_NULL, {"column": name}, "the charter requires a value")
     arguments: dict[str, JsonValue] = {"column": name, "mostly": _AT_LEAST_ONE}
     return _rule(name, "not_all_missing", _NOT_NULL, arguments, "an all-empty column passes every other rule")
 
 
+def _privacy(field: Field, name: str) -> list[Rule]:
+    """Text that people typed must not speak of persons; closed sets and labels of the charter cannot."""
+    free = field.deidentified_type == "VARCHAR" and not field.values
+    if not free or field.technique.kind in ("pseudonymize", "generalize"):
+        return []
+    because = "no address, telephone number, card, account or national id may be in it"
+    return [_rule(name, "impersonal", _NO_PERSONAL_DATA, {"column": name}, because)]
+
+
 def _limits(field: Field, name: str) -> list[Rule]:
     """What the technique, or else the field's own limits, say about the values that arrive in the room."""
     match field.technique:
         case Pseudonymize():
-            arguments: dict[str, JsonValue] = {"column": name, "value": _PSEUDONYM_LENGTH}
-            return [_rule(name, "pseudonymous", _LENGTH, arguments, "a raw identifier must not survive")]
+            arguments: dict[str, JsonValue] = {"column": name}
+            return [_rule(name, "pseudonymous", _PSEUDONYMS, arguments, "a raw identifier must not survive")]
         case Clamp(low=low, high=high):
             arguments = {"column": name, "min_value": _number(low), "max_value": _number(high)}
             return [_rule(name, "clamped", _BETWEEN, arguments, "clamping bounds")]

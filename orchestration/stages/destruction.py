@@ -26,7 +26,7 @@ from orchestration.participants import retention
 from orchestration.participants.destruction import files_of, is_covered, sealed_of
 from orchestration.participants.handovers import release_name, table_name
 from orchestration.participants.state import State
-from orchestration.stages import quarantine
+from orchestration.stages import gate_evidence, quarantine
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def _described(house: House, collaboration: str, due: Due) -> Event:
 
 
 def _destroy(house: House, room: Room, due: Due) -> None:
+    gate_evidence.forget(house, due.contributions)
     for contribution in due.contributions:
         house.vault.discard(contribution)
     for name in due.quarantined:
@@ -113,6 +114,7 @@ def close(house: House, closing: Event) -> list[LoggedEvent]:
             requests = [row.request for row in state.rows(t.requests)]
             sealed = tuple(sorted(row.contribution for row in state.rows(t.contributions) if row.sealed))
             files = files_of(state, contributions, sealed, ())
+        gate_evidence.forget(house, contributions)
         for contribution in contributions:
             house.vault.discard(contribution)
         for party in parties:

@@ -1,7 +1,8 @@
 """Stage 3: the suite is checked on the whole de-identified table; passing hands over the gate's receipt.
 
 A failed gate is recorded with every rule's answer and takes back an earlier pass of the same table; the room
-keeps using the last contribution that passed.
+keeps using the last contribution that passed. The log says which rules hold, for all to read; how many rows
+break one is told to the dataset's stewards only, in a sealed letter.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from orchestration.participants.deliveries import given_by
 from orchestration.participants.handovers import table_name
 from orchestration.scope.expectations import compile_suite
 from orchestration.scope.gate import GateResult, run_gate
+from orchestration.stages import gate_evidence
 from orchestration.stages.deidentify import deidentified_dataset
 from orchestration.stages.recorder import Caller, recording
 
@@ -49,13 +51,20 @@ def check(house: House, charter: Charter, dataset: Dataset, contribution: str, c
         participants=[dataset.participant],
         subjects=given_by(dataset),
     ) as run:
-        suite = compile_suite(dataset, house.settings.expectations)
+        suite = compile_suite(dataset, house.settings.expectations, charter)
+        compared = sorted(gate_evidence.compared_datasets(dataset, charter))
+        run.reads += [deidentified_dataset(charter, charter.dataset(each)) for each in compared]
+        given = receipts.require(house.log, "contribution", contribution)
         made = receipts.require(house.log, "deidentified", contribution, charter_digest=charter.digest)
         with house.room(charter.collaboration).open() as connection:
             _, mark = fingerprint(connection, quote_name(table), house.fingerprint_key)
             if mark != made.outputs["table"]:
                 raise IntegrityError(TABLE_CHANGED, contribution=contribution)
-            result = run_gate(connection, table, suite)
+            evidence = gate_evidence.gather(house, charter, dataset, contribution, given, connection)
+            result = run_gate(connection, table, suite, evidence, keep_statistics=True)
+        gate_evidence.tell_stewards(house, charter, dataset, contribution, result)
+        if result.passed and result.statistics is not None:
+            gate_evidence.remember(house, contribution, result.statistics)
         checks = tuple(
             GateCheck(
                 rule=check.rule.rule,
@@ -64,9 +73,9 @@ def check(house: House, charter: Charter, dataset: Dataset, contribution: str, c
                 severity=check.rule.severity,
                 passed=check.passed,
             )
-            for check in result.checks
+            for check in result.measured
         )
-        run.reads = [deidentified_dataset(charter, dataset, assertions=_assertions(result))]
+        run.reads[0] = deidentified_dataset(charter, dataset, assertions=_assertions(result))
         if result.passed:
             run.complete(
                 GatePassed(
@@ -101,5 +110,5 @@ def check(house: House, charter: Charter, dataset: Dataset, contribution: str, c
 def _assertions(result: GateResult) -> tuple[Assertion, ...]:
     return tuple(
         Assertion(check.rule.rule, check.rule.expectation, check.passed, check.rule.column)
-        for check in result.checks
+        for check in result.measured
     )

@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -28,6 +29,8 @@ from orchestration.engine.room import Room
 from orchestration.errors import QualityGateError, ServiceError, public
 from orchestration.scope.expectations import Rule, Suite, compile_suite
 from orchestration.scope.gate import run_gate
+from orchestration.scope.measures import Evidence
+from orchestration.scope.statistics import Column, Statistics
 from orchestration.settings import PROJECT_ROOT, load_settings, silence_telemetry
 from orchestration.stages import refresh
 from tests.promises.canary_run import Run
@@ -42,7 +45,7 @@ def room(fresh: TinyHouse) -> Room:
 
 
 def rule(name: str, expectation: str, **arguments: object) -> Rule:
-    return Rule(rule=name, expectation=expectation, arguments=arguments)  # type: ignore[arg-type]
+    return Rule.model_validate({"rule": name, "expectation": expectation, "arguments": arguments})
 
 
 HOLDS = rule("holds", "expect_column_values_to_not_be_null", column="unit")
@@ -99,6 +102,67 @@ def test_a_rule_that_cannot_be_computed_is_a_no_without_a_word(
     assert [check.passed for check in result.checks] == [True, False]
     out, err = capfd.readouterr()
     assert "@example.org" not in repr(result) + out + err + caplog.text
+
+
+OURS: tuple[tuple[str, dict[str, object], str], ...] = (
+    ("column_values_to_be_pseudonyms", {"column": "age"}, "other"),
+    ("column_to_hold_no_personal_data", {"column": "unit"}, "colunm"),
+    ("groups_to_have_at_least", {"column_list": ["age"], "min_value": 500}, "minimum"),
+    ("rows_to_be_fresh", {"column_list": ["day"], "max_value": 1}, "days"),
+    ("row_count_to_change_by_at_most", {"change": 0.1}, "share"),
+    ("distribution_to_be_stable", {"column": "age", "limit": 0.1}, "psi"),
+    ("values_to_exist_in_dataset", {"column": "age", "dataset": "other", "missing": 0}, "most"),
+    ("segments_to_keep_their_shares", {"column": "age", "tolerance": 0, "shares": {"old": 1}}, "share"),
+    ("unit_overlap_to_be_between", {"dataset": "other", "min_value": 1, "max_value": 1}, "least"),
+    ("keyspace_not_to_be_exhausted", {"population": 10, "reach": 1}, "units"),
+    ("units_to_look_natural", {"largest_share": 0, "dispersion": 0}, "most"),
+    ("column_not_to_be_given", {"column": "age"}, "until"),
+)
+
+
+@pytest.mark.parametrize(("name", "arguments", "slip"), OURS, ids=[each[0] for each in OURS])
+def test_our_own_expectations_stay_shut(
+    room: Room, name: str, arguments: dict[str, object], slip: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt argument is not understood; a bad table, a missing column and an error inside are a no."""
+    asked = f"expect_{name}"
+    past = Statistics(rows=1, columns={"age": Column(nulls=0, distinct=1, classes={"=old": 1})})
+    with room.open() as connection:
+        people = people_table(connection)
+        connection.execute("CREATE TABLE other AS SELECT 'x' AS unit, 'x' AS age")
+        evidence = Evidence(delivered=date(2026, 1, 1), before=past, others={"other": "other"})
+        misspelt = Suite(dataset="people", rules=(HOLDS, rule("asked", asked, **arguments, **{slip: 1})))
+        with pytest.raises(QualityGateError, match=r"gate\.not_understood"):
+            run_gate(connection, people, misspelt, evidence)
+        suite = Suite(dataset="people", rules=(HOLDS, rule("asked", asked, **arguments)))
+        assert not run_gate(connection, people, suite, evidence).passed
+        connection.execute("CREATE TABLE alone AS SELECT 1 AS stranger FROM range(3)")
+        broken = Evidence(before=past, others={"other": "no_such_table"})
+        checks = run_gate(connection, "alone", suite, broken).checks
+        assert checks[1].measured
+        assert not checks[1].passed
+    out, err = capfd.readouterr()
+    assert "@example.org" not in out + err
+
+
+@pytest.mark.parametrize(("name", "arguments", "_slip"), OURS, ids=[each[0] for each in OURS])
+def test_columns_of_nothing_but_gaps_pass_no_comparison(
+    room: Room, name: str, arguments: dict[str, object], _slip: str
+) -> None:
+    """What is not there holds no personal data and is not given; it is never fresh, known or natural."""
+    past = Statistics(rows=1, columns={"age": Column(nulls=0, distinct=1, classes={"=old": 1})})
+    evidence = Evidence(delivered=date(2026, 1, 1), before=past, others={"other": "other"})
+    innocent = ("column_to_hold_no_personal_data", "column_not_to_be_given", "column_values_to_be_pseudonyms")
+    asked = rule("asked", f"expect_{name}", **arguments)
+    with room.open() as connection:
+        connection.execute("CREATE TABLE other AS SELECT 'x' AS unit, 'x' AS age")
+        connection.execute(
+            "CREATE TABLE gaps AS SELECT NULL::VARCHAR AS unit, NULL::VARCHAR AS age, NULL::DATE AS day"
+            " FROM range(10)"
+        )
+        (check,) = run_gate(connection, "gaps", Suite(dataset="people", rules=(asked,)), evidence).checks
+    assert check.measured
+    assert check.passed is (name in innocent)
 
 
 def test_gx_sends_no_analytics(monkeypatch: pytest.MonkeyPatch) -> None:

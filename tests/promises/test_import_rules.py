@@ -45,10 +45,11 @@ RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 DOORS = {
     "dagster": ("defs/", "definitions.py"),
     "dagster_dbt": ("defs/",),
-    "great_expectations": ("scope/gate.py",),
+    "great_expectations": ("scope/gate.py", "scope/gx_expectations.py"),
+    "phonenumbers": ("scope/personal_data.py",),
+    "stdnum": ("scope/personal_data.py",),
     "duckdb_engine": ("scope/gate.py",),
     "openlineage": ("audit/lineage.py",),
-    "phonenumbers": ("scope/",),
     "cedarpy": ("participants/policy.py",),
     "alembic": ("audit/database.py", "audit/migrations/"),
     "dbt": ("computation/child.py", "engine/room_plugin.py"),

@@ -16,6 +16,7 @@ from orchestration.charter.fields import Pseudonymize
 from orchestration.charter.findings import Finding, Names, unknown_names
 from orchestration.charter.governance_checks import GOVERNANCE_CHECKS
 from orchestration.charter.model import Charter, LawfulBasis, Role
+from orchestration.charter.safeguards import check_safeguards
 
 # Roles one member may not hold together: nobody audits, reviews or operates upon their own work.
 _APART: tuple[tuple[Role, Role, str], ...] = (
@@ -165,6 +166,7 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _prohibitions,
     _retention,
     _duties,
+    check_safeguards,
     *GOVERNANCE_CHECKS,
 )
 

@@ -23,6 +23,7 @@ from orchestration.charter.fields import (
 from orchestration.charter.findings import Finding, Names
 from orchestration.charter.mistakes import did_you_mean
 from orchestration.charter.model import Charter, Dataset
+from orchestration.charter.taxonomy import CLASSES
 
 _TECHNIQUES: dict[FieldType, tuple[TechniqueKind, ...]] = {
     "string": ("pass", "drop", "pseudonymize"),
@@ -95,9 +96,10 @@ def _fitting(expected: str) -> tuple[str, ...]:
 
 def _technique(field: Field, at: Names) -> Iterator[Finding]:
     here, technique = (*at, "technique"), field.technique
-    if field.classification == "direct_identifier" and technique.kind not in ("pseudonymize", "drop"):
-        message = f"A direct identifier would survive with technique '{technique.kind}'."
-        yield Finding(here, message, ("pseudonymize", "drop"))
+    found = CLASSES[field.classification]
+    if found.techniques and technique.kind not in found.techniques:
+        message = f"A {found.title.lower()} would survive with technique '{technique.kind}'."
+        yield Finding(here, message, found.techniques)
     elif technique.kind not in _TECHNIQUES[field.type]:
         message = f"'{technique.kind}' cannot be applied to {field.type}."
         yield Finding(here, message, _TECHNIQUES[field.type])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,11 +18,14 @@ from pydantic import (
     Strict,
     StringConstraints,
     ValidationInfo,
+    model_validator,
 )
 from pydantic import Field as Spec
 from pydantic_core import PydanticCustomError
 
 from orchestration.charter.entities import SqlType
+from orchestration.charter.taxonomy import FieldClassification as FieldClassification
+from orchestration.charter.taxonomy import default_technique
 
 
 class Clause(BaseModel):
@@ -81,9 +84,6 @@ SQL_TYPES: dict[FieldType, SqlType] = {
     "timestamp": "TIMESTAMP",
     "boolean": "BOOLEAN",
 }
-FieldClassification = Literal[
-    "direct_identifier", "quasi_identifier", "sensitive", "behavioural", "reference"
-]
 
 
 class Pass(Clause):
@@ -145,21 +145,36 @@ Technique = Annotated[
 ]
 
 
+def _technique_may_be_left_out(schema: dict[str, Any]) -> None:
+    schema["required"].remove("technique")
+
+
 class Field(Clause):
     """One permitted column. A value outside its type or limits sends the row to quarantine."""
+
+    model_config = ConfigDict(json_schema_extra=_technique_may_be_left_out)
 
     name: ColumnName = Spec(description="Column in the contributed file.")
     attribute: Slug | None = Spec(None, alias="as", description="Attribute of the entity it becomes.")
     type: FieldType = Spec(description="Type it must be readable as; decimal has two places.")
     required: Flag = Spec(False, description="A row without this value goes to quarantine.")
     classification: FieldClassification
-    technique: Technique
+    technique: Technique = Spec(description="May be left out where the taxonomy has a safe default.")
     max_length: Annotated[Whole, Spec(ge=1, le=10_000)] | None = Spec(None, description="Strings only.")
     minimum: Bound | None = Spec(None, description="Numbers, dates and timestamps.")
     maximum: Bound | None = Spec(None, description="Numbers, dates and timestamps.")
     values: Annotated[tuple[Label, ...], Spec(max_length=500)] = Spec(
         (), description="Closed set of strings."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _safe_by_default(cls, value: Any) -> Any:
+        """The class's own technique where none is named: it stands in the model, so the digest covers it."""
+        if isinstance(value, dict) and "technique" not in value:
+            default = default_technique(value.get("classification"))
+            return {**value, "technique": default} if default else value
+        return value
 
     @property
     def sql_type(self) -> SqlType:

@@ -52,7 +52,7 @@ DOORS = {
     "dbt": ("computation/child.py", "engine/room_plugin.py"),
     "sqlglot": ("audit/column_lineage.py", "audit/column_flow.py"),
     "starlette": ("portal/",),
-    "jinja2": ("portal/",),
+    "jinja2": ("portal/", "computation/model_sql.py"),
     "uvicorn": ("cli/serve.py",),
     "typer": ("cli/",),
     "altair": ("output/charts.py",),

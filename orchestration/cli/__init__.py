@@ -13,6 +13,7 @@ import typer
 from orchestration.cli import (
     agreement,
     audit,
+    catalog,
     charter,
     contribution,
     decisions,
@@ -90,6 +91,7 @@ app.add_typer(grants.reviews, name="review", rich_help_panel=_DECIDING)
 
 _CHECKING = "Checking"
 app.command("can", rich_help_panel=_CHECKING)(can)
+app.add_typer(catalog.app, name="catalog", rich_help_panel=_CHECKING)
 app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
 app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)
 app.command("witness", rich_help_panel=_CHECKING)(witness)

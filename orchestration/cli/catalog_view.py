@@ -123,13 +123,12 @@ def _terms(found: DatasetEntry) -> list[tuple[str, str]]:
 
 
 def _field(found: FieldEntry) -> RenderableType:
-    used = "; ".join(f"{name}: {', '.join(roles)}" for name, roles in found.roles.items())
-    text = Text.assemble((found.name, "bold"), f"  {found.class_title.lower()}")
-    if found.reaches_the_room:
-        text.append(
-            f"  {used.replace('_', ' ') or 'used by no computation'}", style="dim" if used else "yellow"
-        )
-    return Group(text, _facts([("", found.says)]))
+    rows = [("", found.says)]
+    for template, roles in found.roles.items():
+        rows.append(("used by", f"{template} as {' and '.join(roles).replace('_', ' ')}"))
+    if found.reaches_the_room and not found.roles:
+        rows.append(("used by", "no computation"))
+    return Group(Text.assemble((found.name, "bold"), f"  {found.class_title.lower()}"), _facts(rows))
 
 
 def _version(found: Version) -> RenderableType:

@@ -33,6 +33,8 @@ READING = (
     "grant list --all", "terms show", "dataset list", "decision list", "decision list --all", "dispute list",
     "exception list", "review list", "report summary", "report decisions", "report shares", "report council",
     "report contributor shop", "audit witnesses", "audit log", "audit verify", "audit replay",
+    "catalog list", "catalog show sales", "catalog search class:sensitive", "catalog timeline people",
+    "catalog taxonomy",
 )  # fmt: skip
 BEFORE = ("decision list", "dispute list", "exception list", "review list", "report council", "report shares")
 AFTER = ("charter status", "participant list", "member list", "report council", "report summary")

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from orchestration.audit.lineage_datasets import Layer
 from orchestration.audit.lineage_graph import LineageGraph
-from orchestration.charter.model import Charter, Dataset
+from orchestration.charter.model import Charter
 
 
 @dataclass(frozen=True)
 class Artefact:
     """A table or an insight. What is derived has the owners of all behind it, and may do no more than each.
 
-    `owners` are participants; `purposes` those that every dataset behind it was given for.
+    `datasets` is what it was made of, also what only decided which rows there are.
     """
 
     name: str
@@ -27,7 +27,6 @@ class Artefact:
     datasets: tuple[str, ...]
     licences: tuple[str, ...]
     redistribution: bool
-    purposes: tuple[str, ...]
     columns: int
     made_at: str | None
 
@@ -47,7 +46,6 @@ def artefacts(graph: LineageGraph, charter: Charter) -> tuple[Artefact, ...]:
                 datasets=tuple(each.id for each in datasets),
                 licences=_each_once(each.license.id for each in datasets),
                 redistribution=bool(datasets) and all(each.license.redistribution for each in datasets),
-                purposes=_shared(charter, datasets),
                 columns=len(table.columns),
                 made_at=table.made.at if table.made else None,
             )
@@ -81,15 +79,6 @@ def _origins(graph: LineageGraph) -> Mapping[str, set[str]]:
                     found[here].add(dataset)
                     waiting += following.get(here, ())
     return found
-
-
-def _shared(charter: Charter, datasets: Iterable[Dataset]) -> tuple[str, ...]:
-    datasets = list(datasets)
-    return tuple(
-        each.id
-        for each in charter.purposes
-        if datasets and all(each.id in dataset.purposes for dataset in datasets)
-    )
 
 
 def _each_once(names: Iterable[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from orchestration.cli import (
     agreement,
     audit,
     catalog,
+    catalog_export,
     charter,
     contribution,
     decisions,
@@ -63,6 +64,7 @@ app.command("run", rich_help_panel=_WORK)(contribution.run)
 app.command("open", rich_help_panel=_WORK)(insight.open_release)
 
 _AGREEING = "Agreeing: who takes part, with which keys and roles"
+charter.app.command("import-odcs")(catalog_export.import_odcs)
 charter.app.command("propose")(agreement.propose)
 charter.app.command("sign")(agreement.sign)
 charter.app.command("withdraw")(agreement.withdraw)
@@ -91,6 +93,9 @@ app.add_typer(grants.reviews, name="review", rich_help_panel=_DECIDING)
 
 _CHECKING = "Checking"
 app.command("can", rich_help_panel=_CHECKING)(can)
+catalog.app.command("record")(catalog_export.record)
+catalog.app.command("map")(catalog_export.draw)
+catalog.app.command("export")(catalog_export.export)
 app.add_typer(catalog.app, name="catalog", rich_help_panel=_CHECKING)
 app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
 app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)

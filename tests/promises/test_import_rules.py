@@ -55,6 +55,7 @@ DOORS = {
     "jinja2": ("portal/", "computation/model_sql.py"),
     "uvicorn": ("cli/serve.py",),
     "typer": ("cli/",),
+    "open_data_contract_standard": ("audit/catalog/odcs.py", "audit/catalog/odcs_import.py"),
     "altair": ("output/charts.py",),
     "vl_convert": ("output/charts.py",),
 }

@@ -75,7 +75,9 @@ def contract(charter: Charter, dataset: Dataset) -> OpenDataContractStandard:
             ),
         ),
         schema=[_schema(dataset)],
-        team=Team(name=owner.name, members=[TeamMember(username=each.id, role="steward") for each in stewards]),
+        team=Team(
+            name=owner.name, members=[TeamMember(username=each.id, role="steward") for each in stewards]
+        ),
         slaProperties=[
             ServiceLevelAgreementProperty(
                 property="retention", value=charter.retention.contributions_days, unit="d"

@@ -8,6 +8,7 @@ classifies it; examples of values are never taken over.
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,9 +35,13 @@ UNREADABLE = Reason(
 _TYPES = {logical: own for own, logical in LOGICAL_TYPES.items()}
 _TO_BE_CLASSIFIED = "free_text"
 _NEEDED = [name for name, each in Dataset.model_fields.items() if each.is_required()]
+_BOUNDS = ("minimum", "maximum", "low", "high", "from", "until")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WHOLE = re.compile(r"-?\d{1,18}")
+_NUMBER = re.compile(r"-?\d{1,18}\.\d{1,6}")
 # What the import reads, by level; anything else that is stated is listed as having no counterpart.
 _READ_TOP = {"apiVersion", "kind", "id", "name", "version", "status", "tenant", "domain", "schema"}
+_TOP = {each.alias or name for name, each in OpenDataContractStandard.model_fields.items()}
 _READ_OBJECT = {"name", "id", "businessName", "description", "logicalType", "physicalType", "properties"}
 _READ_PROPERTY = {
     *("id", "name", "logicalType", "physicalType", "logicalTypeOptions", "required", "classification"),
@@ -49,8 +54,8 @@ _READ_OPTIONS = {"maxLength", "minimum", "maximum"}
 class Imported:
     """`clause` as a charter writes it; `dataset` when it is whole. `missing` has to be added by hand.
 
-    `unclassified` are fields that are dropped until somebody classifies them; `lost` are paths of the contract
-    that have no counterpart in a dataset clause.
+    `unclassified` are fields that are dropped until somebody classifies them; `lost` are paths of the
+    contract that have no counterpart in a dataset clause.
     """
 
     clause: dict[str, Any]
@@ -66,7 +71,7 @@ def import_contract(data: bytes) -> tuple[Imported, ...]:
     Raises: ConfigError (`odcs.unreadable`), which never quotes the file.
     """
     document = read_yaml(data)
-    value = document.value
+    value: Any = document.value
     if document.refused is not None or not isinstance(value, dict):
         raise ConfigError(UNREADABLE, why="it is no YAML mapping")
     if value.get("kind") != "DataContract" or not str(value.get("apiVersion", "")).startswith("v3."):
@@ -75,7 +80,9 @@ def import_contract(data: bytes) -> tuple[Imported, ...]:
         OpenDataContractStandard.model_validate(value)
     except ValidationError as error:
         place = error.errors(include_input=False, include_url=False)[0]["loc"][0]
-        known = place if place in OpenDataContractStandard.model_fields else "a key the standard does not have"
+        known = (
+            place if place in OpenDataContractStandard.model_fields else "a key the standard does not have"
+        )
         raise ConfigError(UNREADABLE, why=f"{known} is not as the standard says") from None
     objects = [each for each in value.get("schema") or () if each.get("properties")]
     if not objects:
@@ -106,7 +113,8 @@ def _imported(contract: Mapping[str, Any], schema: Mapping[str, Any], own: dict[
     unclassified: list[str] = []
     lost = [f"{each}" for each in contract if each not in _READ_TOP | {"customProperties"} and contract[each]]
     lost += [*_foreign(contract, "")]
-    fields, keys = [], {}
+    fields: list[dict[str, Any]] = []
+    keys: dict[int, str] = {}
     for each in schema["properties"]:
         path = f"schema.{schema.get('name', '?')}.{each.get('name', '?')}"
         field = _field(each, path, lost, unclassified)
@@ -127,7 +135,7 @@ def _imported(contract: Mapping[str, Any], schema: Mapping[str, Any], own: dict[
     clause = {name: value for name, value in clause.items() if value is not None} | {"fields": fields}
     missing = [name for name in _NEEDED if name not in clause]
     try:
-        dataset = Dataset.model_validate_json(_json(clause))
+        dataset = Dataset.model_validate_json(json.dumps(clause, default=str))
     except ValidationError as error:
         dataset = None
         wrong = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False))
@@ -142,7 +150,7 @@ def _field(
 ) -> dict[str, Any] | None:
     """One field, or None when its type has no counterpart."""
     kind = _TYPES.get(given.get("logicalType") or "")
-    if kind is None:
+    if kind is None or not given.get("name"):
         lost.append(path)
         return None
     own = _own(given)
@@ -161,8 +169,8 @@ def _field(
     field |= {key: options[there] for key, there in limits.items() if there in options}
     for check in given.get("quality") or ():
         values = (check.get("arguments") or {}).get("validValues")
-        if check.get("metric") == "invalidValues" and check.get("mustBe") == 0 and values:
-            field["values"] = list(values)
+        if check.get("metric") == "invalidValues" and check.get("mustBe") == 0 and isinstance(values, list):
+            field["values"] = values
         else:
             lost.append(f"{path}.quality")
     lost += [f"{path}.{each}" for each in given if each not in _READ_PROPERTY]
@@ -194,16 +202,14 @@ def _foreign(given: Mapping[str, Any], path: str) -> Iterator[str]:
             yield f"{path}.customProperties.{name}".lstrip(".")
 
 
-def _json(clause: Mapping[str, Any]) -> bytes:
-    import json
-
-    return json.dumps(clause, default=str).encode()
-
-
-def _plain(value: Any) -> Any:
-    """Values as a charter writes them: dates without quotes, everything else as it is."""
+def _plain(value: Any, key: str = "") -> Any:
+    """Values as a charter writes them: bounds are dates or numbers without quotes."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
+        return {name: _plain(each, name) for name, each in value.items()}
+    if isinstance(value, list):
         return [_plain(each) for each in value]
+    if key in _BOUNDS and isinstance(value, str):
+        if _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+        return int(value) if _WHOLE.fullmatch(value) else float(value) if _NUMBER.fullmatch(value) else value
     return value

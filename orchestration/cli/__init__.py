@@ -36,6 +36,7 @@ from orchestration.cli.can import can
 from orchestration.cli.console import refuse
 from orchestration.cli.emergency import emergency
 from orchestration.cli.record import record
+from orchestration.cli.scan import scan
 from orchestration.cli.serve import serve
 from orchestration.cli.witness import witness
 from orchestration.errors import public
@@ -99,6 +100,7 @@ catalog.app.command("export")(catalog_export.export)
 app.add_typer(catalog.app, name="catalog", rich_help_panel=_CHECKING)
 app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
 app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)
+app.command("scan", rich_help_panel=_CHECKING)(scan)
 app.command("witness", rich_help_panel=_CHECKING)(witness)
 app.add_typer(lineage.app, name="lineage", rich_help_panel=_CHECKING)
 

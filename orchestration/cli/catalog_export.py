@@ -6,6 +6,7 @@ command takes a file, or the charter of the house.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 from rich.console import RenderableType
+from rich.markdown import Markdown
 from rich.text import Text
 
 from orchestration.audit.catalog import odcs, odcs_import, odrl
@@ -54,10 +56,14 @@ def record(
     collaboration: CollaborationOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """The record of processing (GDPR article 30), by purpose, as Markdown."""
+    """The record of processing (GDPR article 30), by purpose; with --out as Markdown."""
     found = record_of_processing(_charter(charter, collaboration))
     document: JsonValue = asdict(found)
-    _hand_out(document, as_markdown(found), out, as_json=as_json)
+    text = as_markdown(found)
+    if out is not None:
+        _hand_out(document, text, out, as_json=as_json)
+    else:
+        emit(document, lambda: Markdown(text), as_json=as_json)
 
 
 def draw(
@@ -90,7 +96,7 @@ def export(
         _hand_out(odcs.as_document(contract), odcs.as_yaml(contract), out, as_json=as_json)
     else:
         terms = odrl.agreement(chosen, declared)
-        _hand_out(terms, canonical_json(terms).decode() + "\n", out, as_json=as_json)
+        _hand_out(terms, json.dumps(terms, indent=2, ensure_ascii=False) + "\n", out, as_json=as_json)
 
 
 def import_odcs(

@@ -21,9 +21,10 @@ def _narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console.out, "_width", 80)
 
 
-def test_the_record_is_markdown_or_json(tmp_path: Path) -> None:
-    text = run(app, ["catalog", "record", "--charter", GROCERY]).stdout
-    assert text.startswith("# Record of processing: ")
+def test_the_record_is_a_page_a_file_or_json(tmp_path: Path) -> None:
+    shown = run(app, ["catalog", "record", "--charter", GROCERY]).stdout
+    assert "Record of processing: Grocery collaboration" in shown
+    assert max(map(len, shown.splitlines())) <= 80
     document = json.loads(run(app, ["catalog", "record", "--charter", GROCERY, "--json"]).stdout)
     assert [each["purpose"] for each in document["activities"]] == [
         "campaign_effectiveness",
@@ -32,7 +33,7 @@ def test_the_record_is_markdown_or_json(tmp_path: Path) -> None:
     ]
     out = tmp_path / "record.md"
     assert run(app, ["catalog", "record", "--charter", GROCERY, "--out", str(out)]).exit_code == 0
-    assert out.read_text() == text
+    assert out.read_text().startswith("# Record of processing: ")
 
 
 def test_the_map_fits_eighty_columns() -> None:

@@ -18,6 +18,7 @@ from orchestration.charter.findings import Finding, Names, unknown_names
 from orchestration.charter.governance_checks import GOVERNANCE_CHECKS
 from orchestration.charter.model import Charter, LawfulBasis, Role
 from orchestration.charter.quality_checks import check_quality
+from orchestration.charter.safeguards import check_safeguards
 from orchestration.charter.techniques import DateShift
 
 # Roles one member may not hold together: nobody audits, reviews or operates upon their own work.
@@ -219,6 +220,7 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _duties,
     check_anonymity,
     check_quality,
+    check_safeguards,
     *GOVERNANCE_CHECKS,
 )
 

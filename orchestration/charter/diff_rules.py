@@ -47,6 +47,7 @@ from orchestration.charter.enforcement_wording import (
     witnesses,
 )
 from orchestration.charter.model import Role
+from orchestration.charter.taxonomy import CLASS_NAMES
 
 
 @dataclass(frozen=True)
@@ -195,10 +196,7 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "as": Value("Becomes", unknown),
         "type": Value("Type", unknown),
         "required": Value("Required", ranked(False, True)),
-        "classification": Value(
-            "Classification",
-            ranked("reference", "behavioural", "quasi_identifier", "sensitive", "direct_identifier"),
-        ),
+        "classification": Value("Classification", ranked(*CLASS_NAMES)),
         "technique": Value("Technique", technique),
         "max_length": Value("Longest text", more),
         "minimum": Value("Smallest value", less),

@@ -7,8 +7,9 @@ Must not be here: the techniques (`techniques`), SQL that applies one (`scope/`)
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
+from pydantic import ConfigDict, model_validator
 from pydantic import Field as Spec
 
 from orchestration.charter.clause import Bound as Bound
@@ -24,6 +25,8 @@ from orchestration.charter.clause import Slug as Slug
 from orchestration.charter.clause import Text as Text
 from orchestration.charter.clause import Whole as Whole
 from orchestration.charter.entities import SqlType
+from orchestration.charter.taxonomy import FieldClassification as FieldClassification
+from orchestration.charter.taxonomy import default_technique
 from orchestration.charter.techniques import SQL_TYPES as SQL_TYPES
 from orchestration.charter.techniques import Band as Band
 from orchestration.charter.techniques import Clamp as Clamp
@@ -36,20 +39,22 @@ from orchestration.charter.techniques import Technique as Technique
 from orchestration.charter.techniques import TechniqueKind as TechniqueKind
 from orchestration.charter.techniques import result_type
 
-FieldClassification = Literal[
-    "direct_identifier", "quasi_identifier", "sensitive", "behavioural", "reference"
-]
+
+def _technique_may_be_left_out(schema: dict[str, Any]) -> None:
+    schema["required"].remove("technique")
 
 
 class Field(Clause):
     """One permitted column. A value outside its type or limits sends the row to quarantine."""
+
+    model_config = ConfigDict(json_schema_extra=_technique_may_be_left_out)
 
     name: ColumnName = Spec(description="Column in the contributed file.")
     attribute: Slug | None = Spec(None, alias="as", description="Attribute of the entity it becomes.")
     type: FieldType = Spec(description="Type it must be readable as; decimal has two places.")
     required: Flag = Spec(False, description="A row without this value goes to quarantine.")
     classification: FieldClassification
-    technique: Technique
+    technique: Technique = Spec(description="May be left out where the taxonomy has a safe default.")
     max_length: Annotated[Whole, Spec(ge=1, le=10_000)] | None = Spec(None, description="Strings only.")
     minimum: Bound | None = Spec(None, description="Numbers, dates and timestamps.")
     maximum: Bound | None = Spec(None, description="Numbers, dates and timestamps.")
@@ -57,6 +62,15 @@ class Field(Clause):
         (), description="Closed set of strings."
     )
     deprecated: Day | None = Spec(None, description="Last day on which it may still be given.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _safe_by_default(cls, value: Any) -> Any:
+        """The class's own technique where none is named: it stands in the model, so the digest covers it."""
+        if isinstance(value, dict) and "technique" not in value:
+            default = default_technique(value.get("classification"))
+            return {**value, "technique": default} if default else value
+        return value
 
     @property
     def sql_type(self) -> SqlType:

@@ -7,7 +7,7 @@ A `Charter` that came from `load_charter` has passed all of them; one built by h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Annotated, Literal, TypeVar, get_args
 
@@ -39,6 +39,7 @@ from orchestration.charter.governance import Responsibility as Responsibility
 from orchestration.charter.governance import Term as Term
 from orchestration.charter.governance import Witnesses as Witnesses
 from orchestration.charter.quality import Quality as Quality
+from orchestration.charter.taxonomy import CLASSES, FieldClass
 from orchestration.digests import digest_json
 from orchestration.errors import CharterError, Reason
 
@@ -160,18 +161,18 @@ class Dataset(Clause):
         Not those that were pseudonymized (a receipt's number): without the key, what is known outside matches
         nothing in the room.
         """
-        return self._attributes("quasi_identifier")
+        return self._attributes(lambda found: found.quasi_identifier)
 
     @property
     def sensitive_attributes(self) -> tuple[str, ...]:
         """Attributes of the room that must not be learned of a unit."""
-        return self._attributes("sensitive")
+        return self._attributes(lambda found: found.sensitive)
 
-    def _attributes(self, classification: FieldClassification) -> tuple[str, ...]:
+    def _attributes(self, counts: Callable[[FieldClass], bool]) -> tuple[str, ...]:
         return tuple(
             field.attribute
             for field in self.fields
-            if field.classification == classification
+            if counts(CLASSES[field.classification])
             and field.attribute is not None
             and not isinstance(field.technique, Drop | Pseudonymize)
         )

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from orchestration.charter.fields import Field
 from orchestration.charter.findings import Finding, Names
+from orchestration.charter.taxonomy import CLASSES
 from orchestration.charter.techniques import (
     TECHNIQUES,
     BottomCode,
@@ -32,9 +33,10 @@ DATES = ("date", "timestamp")
 def check_technique(field: Field, at: Names) -> Iterator[Finding]:
     """Everything wrong with the technique of `field`, whose own path is `at`."""
     here, technique = (*at, "technique"), field.technique
-    if field.classification == "direct_identifier" and technique.kind not in ("pseudonymize", "drop"):
-        message = f"A direct identifier would survive with technique '{technique.kind}'."
-        yield Finding(here, message, ("pseudonymize", "drop"))
+    found = CLASSES[field.classification]
+    if found.techniques and technique.kind not in found.techniques:
+        message = f"A {found.title.lower()} would survive with technique '{technique.kind}'."
+        yield Finding(here, message, found.techniques)
         return
     if technique.kind not in TECHNIQUES[field.type]:
         message = f"'{technique.kind}' cannot be applied to {field.type}."

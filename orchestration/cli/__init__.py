@@ -14,6 +14,8 @@ from orchestration.cli import (
     agreement,
     anonymity,
     audit,
+    catalog,
+    catalog_export,
     charter,
     contribution,
     contributions,
@@ -42,6 +44,7 @@ from orchestration.cli.console import refuse
 from orchestration.cli.emergency import emergency
 from orchestration.cli.prepare import prepare
 from orchestration.cli.record import record
+from orchestration.cli.scan import scan
 from orchestration.cli.serve import serve
 from orchestration.cli.witness import witness
 from orchestration.errors import public
@@ -78,6 +81,7 @@ app.command("open", rich_help_panel=_WORK)(insight.open_release)
 app.add_typer(withdraw.app, name="withdraw", rich_help_panel=_WORK)
 
 _AGREEING = "Agreeing: who takes part, with which keys and roles"
+charter.app.command("import-odcs")(catalog_export.import_odcs)
 charter.app.command("propose")(agreement.propose)
 charter.app.command("sign")(agreement.sign)
 charter.app.command("withdraw")(agreement.withdraw)
@@ -106,8 +110,13 @@ app.add_typer(grants.reviews, name="review", rich_help_panel=_DECIDING)
 
 _CHECKING = "Checking"
 app.command("can", rich_help_panel=_CHECKING)(can)
+catalog.app.command("record")(catalog_export.record)
+catalog.app.command("map")(catalog_export.draw)
+catalog.app.command("export")(catalog_export.export)
+app.add_typer(catalog.app, name="catalog", rich_help_panel=_CHECKING)
 app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
 app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)
+app.command("scan", rich_help_panel=_CHECKING)(scan)
 app.command("witness", rich_help_panel=_CHECKING)(witness)
 app.add_typer(destructions.app, name="destruction", rich_help_panel=_CHECKING)
 app.add_typer(lineage.app, name="lineage", rich_help_panel=_CHECKING)

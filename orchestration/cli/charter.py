@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.audit.catalog.usage import unused
 from orchestration.charter import Charter, CharterMistakesError, Enforcement, enforcement, load_charter
 from orchestration.charter.diff import diff as compare
 from orchestration.charter.hierarchies import hierarchy_clause, read_hierarchy
@@ -199,6 +200,10 @@ def _clauses(charter: Charter, kept: tuple[Enforcement, ...]) -> RenderableType:
     if notes:
         parts.append(Text("\nNotes on segregation of duties", style="bold cyan"))
         parts.append(_grid([(note.path, Text(note.message)) for note in notes]))
+    idle = unused(charter)
+    if idle:
+        parts.append(Text("\nWarnings: contributed, and used by no computation", style="bold cyan"))
+        parts.append(_grid([(each.dataset, Text(each.message)) for each in idle]))
     people = sum(1 for each in kept if each.owner)
     parts.append(Text(f"\n{len(kept)} clauses: {len(kept) - people} kept by code, {people} by people."))
     return Group(*parts)
@@ -288,4 +293,5 @@ def _charter_document(charter: Charter, kept: tuple[Enforcement, ...]) -> JsonVa
         "digest": charter.digest,
         "clauses": clauses,
         "notes": [{"path": note.path, "message": note.message} for note in conflicts(charter)],
+        "warnings": [{"path": each.path, "message": each.message} for each in unused(charter)],
     }

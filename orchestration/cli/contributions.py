@@ -30,6 +30,7 @@ from orchestration.cli.console import JsonFlag, emit, table
 from orchestration.cli.gate_words import in_words, next_step
 from orchestration.cli.options import CollaborationOption, chosen_charter
 from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
+from orchestration.engine.sealing import open_letter
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import House
 from orchestration.scope.expectations import Suite, compile_suite

@@ -21,9 +21,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from orchestration.audit.catalog.entry import document
 from orchestration.audit.lineage_graph import LineageGraph, build_graph
 from orchestration.audit.vocabulary import timestamp
 from orchestration.charter.model import Charter
+from orchestration.charter.taxonomy import TAXONOMY
 from orchestration.errors import (
     ConfigError,
     GlasshouseError,
@@ -35,6 +37,7 @@ from orchestration.errors import (
 )
 from orchestration.house import House
 from orchestration.portal import (
+    catalog,
     drawing,
     governance,
     journal,
@@ -43,6 +46,8 @@ from orchestration.portal import (
     published_log,
     texts,
 )
+from orchestration.portal.catalog import DatasetPage
+from orchestration.portal.catalog import Page as CatalogPage
 from orchestration.portal.entrance import BAD_ENTRY, Door, Entrance
 from orchestration.portal.exports import csv_response, json_response
 from orchestration.portal.governance import Governance
@@ -89,6 +94,11 @@ def create_app(house: House, sessions: Sessions | None = None, url: str | None =
         Route("/lineage", portal.lineage),
         Route("/lineage.json", portal.lineage_json),
         Route("/lineage.csv", portal.lineage_csv),
+        Route("/catalog", portal.catalog),
+        Route("/catalog.json", portal.catalog_json),
+        Route("/catalog.csv", portal.catalog_csv),
+        Route("/catalog/{dataset}.json", portal.dataset_json),
+        Route("/catalog/{dataset}", portal.dataset),
         Route("/log", portal.log),
         Route("/log.json", portal.log_json),
         Route("/log.csv", portal.log_csv),
@@ -232,6 +242,50 @@ class _Portal:
             runs = read_lineage(connection, self._seen(request).numbers)
         whole = build_graph(runs, collaboration)
         return view, whole, lineage_view.cut(whole, view)
+
+    # --- catalog
+
+    def catalog(self, request: Request) -> Response:
+        page = self._catalog(request)
+        twin = texts.query(q=page.asked or None)
+        return self._page(
+            request,
+            "catalog.html",
+            charter=self._charter(request),
+            page=page,
+            classes=TAXONOMY.classes,
+            json=f"/catalog.json{twin}",
+            csv=f"/catalog.csv{twin}",
+        )
+
+    def catalog_json(self, request: Request) -> Response:
+        return json_response([document(each) for each in self._catalog(request).entries])
+
+    def catalog_csv(self, request: Request) -> Response:
+        entries = self._catalog(request).entries
+        return csv_response(catalog.CSV_COLUMNS, catalog.rows(entries), "catalog.csv")
+
+    def dataset(self, request: Request) -> Response:
+        page = self._dataset(request)
+        twin = f"/catalog/{page.entry.id}.json"
+        return self._page(
+            request, "dataset.html", charter=self._charter(request), page=page, json=twin, csv=None
+        )
+
+    def dataset_json(self, request: Request) -> Response:
+        page = self._dataset(request)
+        moments = [asdict(each) for each in (*page.moments, *page.coming)]
+        return json_response({**document(page.entry), "timeline": moments})
+
+    def _catalog(self, request: Request) -> CatalogPage:
+        asked = request.query_params.get("q", "")[:200]
+        return catalog.read_page(
+            self._house, self._charter(request), _viewer(request), self._seen(request), asked
+        )
+
+    def _dataset(self, request: Request) -> DatasetPage:
+        name, seen = request.path_params["dataset"], self._seen(request)
+        return catalog.read_dataset(self._house, self._charter(request), _viewer(request), seen, name)
 
     # --- log
 

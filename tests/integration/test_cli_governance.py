@@ -33,12 +33,15 @@ READING = (
     "grant list --all", "terms show", "dataset list", "decision list", "decision list --all", "dispute list",
     "exception list", "review list", "report summary", "report decisions", "report shares", "report council",
     "report contributor shop", "audit witnesses", "audit log", "audit verify", "audit replay",
+    "catalog list", "catalog show sales", "catalog search class:sensitive", "catalog timeline people",
+    "catalog record", "catalog map",
 )  # fmt: skip
 BEFORE = ("decision list", "dispute list", "exception list", "review list", "report council", "report shares")
 AFTER = ("charter status", "participant list", "member list", "report council", "report summary")
 # What `test_cli.py` uses, what does not end by itself, and what only asks at a terminal.
 ELSEWHERE = {
-    "charter check", "charter new", "contribute", "open", "run", "lineage export", "audit proof", "demo",
+    "charter check", "charter new", "charter import-odcs", "catalog export", "catalog taxonomy", "scan",
+    "contribute", "open", "run", "lineage export", "audit proof", "demo",
     "serve", "dev", "login enable", "login disable", "login token", "login revoke", "login list",
 }  # fmt: skip
 

@@ -56,6 +56,8 @@ PAGES = {
     "lineage": ("/lineage", "The same facts in words"),
     "columns": ("/lineage?level=column&insight=joint_segmentation", "household_id"),
     "path": ("/lineage?column=insight.joint_segmentation.amount", "Path of"),
+    "catalog": ("/catalog", "Find a dataset"),
+    "dataset": ("/catalog/demographics", "Onboarding checklist"),
     "log": ("/log", "output.released"),
     "event": ("/log/20", "The proof holds"),
     "governance": ("/governance", "Participants and their members"),

@@ -38,6 +38,14 @@ PAGES = (
     "/lineage?edges=values",
     "/lineage.json",
     "/lineage.csv",
+    "/catalog",
+    "/catalog.json",
+    "/catalog.csv",
+    "/catalog/demographics",
+    "/catalog/demographics.json",
+    "/catalog/transactions",
+    "/catalog/transactions.json",
+    "/catalog/coupons.json",
 )
 LOG_PAGES = ("/log", "/log?before=50", "/log.json", "/log.csv")
 SHORTEST = 8  # shorter ones are words that occur anywhere

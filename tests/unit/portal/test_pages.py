@@ -21,6 +21,11 @@ PAGES = (
     "/lineage?level=column&insight=joint_segmentation",
     "/lineage?column=insight.joint_segmentation.amount",
     "/lineage?table=staging.stg_profile&edges=values",
+    "/catalog",
+    "/catalog?q=class:sensitive+income",
+    "/catalog?q=nothing-has-this-name",
+    "/catalog/demographics",
+    "/catalog/promotions",
     "/log",
     "/log?type=gate.passed",
     "/log/0",
@@ -28,10 +33,13 @@ PAGES = (
 TWINS = (
     "/overview.json",
     "/lineage.json",
+    "/catalog.json",
+    "/catalog/coupons.json",
     "/log.json",
     "/log/7.json",
     "/overview.csv",
     "/lineage.csv",
+    "/catalog.csv",
     "/log.csv",
 )
 

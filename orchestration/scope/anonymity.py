@@ -160,6 +160,5 @@ def _counts(grouping: Grouping, columns: Sequence[SensitiveColumn]) -> str:
     return (
         f"(SELECT sum(n), sum(units), (SELECT count(*) FROM (SELECT DISTINCT {grouping.keys}"
         f" FROM {grouping.source()})), min(size), sum(units) FILTER (size = 1),"
-        f" sum(units / size) / sum(units)"
-        f" FROM ({by_size}))"
+        f" sum(units / size) / sum(units) FROM ({by_size}))"
     )

@@ -255,6 +255,8 @@ def _run_all(run: Run, tiny: TinyHouse, patch: pytest.MonkeyPatch) -> None:
                     "compile_views",
                     lambda tables: [
                         s.replace('"amount"', 'CAST("product" AS DECIMAL(12, 2)) AS "amount"', 1)
+                        if '"transaction"' in s
+                        else s
                         for s in compiled(tables)
                     ],
                 )

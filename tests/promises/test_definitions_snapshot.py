@@ -104,7 +104,7 @@ def test_the_definitions_are_the_committed_ones(
 
 def test_every_asset_has_what_people_look_for(definitions: dg.Definitions) -> None:
     assets = described(definitions)["assets"]
-    assert len(assets) == 8 * 2 + 10 + 3 * 3
+    assert len(assets) == 8 * 2 + 15 + 3 * 3
     for key, asset in assets.items():
         assert asset["group"].startswith("layer_"), key
         assert asset["owners"], key

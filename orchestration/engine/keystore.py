@@ -77,8 +77,10 @@ class KeyStore:
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._lock:
-            known = any(self._wrapped_by(name)[0] == self._service.service for name in self._names())
-            self._service.initialize(known=known)
+            used = {self._wrapped_by(name)[0] for name in self._names()}
+            # Where another service wrapped all there is, this house is about to move: that is `rotate`.
+            if not used or self._service.service in used:
+                self._service.initialize(known=bool(used))
 
     def create(self, name: str, secret: bytes | None = None) -> bytes:
         """The secret called `name`: the existing one, else `secret`, else 32 fresh random bytes."""

@@ -53,7 +53,8 @@ NO_KEY = Reason(
 IN_USE = Reason(
     "keys.token_in_use",
     "The token {token} holds a key labelled {label} already, and this house has wrapped nothing with it.",
-    "Give each house a label of its own: GLASSHOUSE_PKCS11_KEY.",
+    "Give each house a label of its own, GLASSHOUSE_PKCS11_KEY; this one is free again once its unused key is"
+    " deleted with the tools of the token's maker.",
 )
 FAILED = Reason(
     "keys.token_failed",

@@ -108,6 +108,10 @@ TABLE: tuple[Row, ...] = (
     *_commands(_HERE, "report contributor", "report summary", "report decisions", "report shares"),
     *_commands(_HERE, "report council", "report dispute"),
     *_commands(_HERE, "audit replay", "audit proof", "audit tiles", "audit witnesses", "audit view"),
+    *_commands(_HERE, "keyring status", "keyring recipient"),
+    *_commands(
+        "Changes what wraps the house's keys, not what they open; every log is told.", "keyring rotate"
+    ),
     *_commands("Needs nothing but the files it is given.", "audit check", "report check"),
     *_commands("A cosignature proves itself by the key of its witness.", "witness", "audit cosign"),
     Row("command", "record", tuple(verb for verb, action in ACTIONS.items() if action.event is not None)),

@@ -277,6 +277,7 @@ def test_a_house_moves_into_a_token_and_out_again(tmp_path: Path, new_token: New
     made = at_home.made()
     master = (tmp_path / "master.key").read_bytes()
     moved = Place(tmp_path, "pkcs11", new_token())
+    moved.store().initialize()
     assert code_of(lambda: moved.store().secret("operator")) == "keys.other_service"
     rotation = moved.rotated()
     assert rotation.service == "pkcs11"

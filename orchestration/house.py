@@ -5,6 +5,7 @@ Belongs here: wiring and where things lie under the home folder. Must not be her
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,6 +176,11 @@ class House:
     def blinding_key(self, collaboration: str) -> bytes:
         """The key of the second layer of pseudonyms; it never leaves the house."""
         return self.keys.secret(f"blinding/{collaboration}")
+
+    def renew_blinding_key(self, collaboration: str) -> str:
+        """Another key for the second layer, in place of the present one; returns its public name."""
+        key = self.keys.renew(f"blinding/{collaboration}")
+        return f"blinding-{hashlib.sha256(b'glasshouse blinding key' + key).hexdigest()[:16]}"
 
     def package_identity(self, collaboration: str) -> pyrage.x25519.Identity:
         """What opens packages sealed to the room; for intake alone."""

@@ -16,7 +16,7 @@ from orchestration.audit import governance_events as g
 from orchestration.audit import stage_events as s
 from orchestration.audit import withdrawal_events as w
 from orchestration.audit.events import Event
-from orchestration.audit.key_events import HouseKeysRotated
+from orchestration.audit.key_events import CollaborationKeyShared, HouseKeysRotated
 from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.vocabulary import Payload
 from orchestration.charter.model import Charter
@@ -39,6 +39,7 @@ FOR_EVERYBODY: tuple[type[Payload], ...] = (
     g.KeyRotated,
     g.KeyRevoked,
     HouseKeysRotated,
+    CollaborationKeyShared,
     g.GrantGiven,
     g.GrantRenewed,
     g.GrantRevoked,

@@ -32,7 +32,7 @@ from orchestration.audit.governance_rows import (
     require,
     where,
 )
-from orchestration.audit.key_events import HouseKeysRotated
+from orchestration.audit.key_events import CollaborationKeyShared, HouseKeysRotated
 from orchestration.audit.portal_events import LoginChanged, LoginLocked, PortalEntered
 from orchestration.audit.projections import (
     ALREADY_RECORDED,
@@ -392,6 +392,11 @@ def _login_changed(connection: Connection, entry: Entry, payload: LoginChanged) 
 
 @on(PortalEntered)
 def _portal_entered(connection: Connection, entry: Entry, payload: PortalEntered) -> None:
+    """The event is all there is to show."""
+
+
+@on(CollaborationKeyShared)
+def _key_shared(connection: Connection, entry: Entry, payload: CollaborationKeyShared) -> None:
     """The event is all there is to show."""
 
 

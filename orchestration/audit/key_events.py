@@ -1,4 +1,4 @@
-"""What happens to the keys of the house itself.
+"""What happens to the keys of the house itself, and to the one it shares with desks.
 
 Belongs here: payloads of that. Must not be here: members' keys (`governance_events`), or keys that were
 destroyed with the data they protected (`data.destroyed`).
@@ -26,4 +26,14 @@ class HouseKeysRotated(Payload):
     secrets: Count = Field(description="How many data keys the house has.")
 
 
-PAYLOADS: tuple[type[Payload], ...] = (HouseKeysRotated,)
+class CollaborationKeyShared(Payload):
+    """The key that desks pseudonymize with was sealed to a member's own key; the subject is the member.
+
+    Whoever holds it can tell whose pseudonym one is, at a desk, though not in the room.
+    """
+
+    type: ClassVar = "key.shared"
+    key_id: Name = Field(description="Of the collaboration's key.")
+
+
+PAYLOADS: tuple[type[Payload], ...] = (HouseKeysRotated, CollaborationKeyShared)

@@ -332,7 +332,7 @@ RULES: tuple[Rule, ...] = (
         "retention.quarantine_days",
         _OWN,
         ("destruction",),
-        lambda n: f"Refused deliveries, and what is said of rejected rows, are gone after {n} days.",
+        lambda n: f"Deliveries that were refused, and numbers of rejected rows, are gone after {n} days.",
     ),
     Rule(
         RETENTION,

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from orchestration.cli.console import JsonFlag, emit
 from orchestration.cli.options import CollaborationOption, chosen_charter
+from orchestration.cli.signing_options import show_recorded
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import House
 from orchestration.participants.invitation import shared_key_id
@@ -64,3 +65,19 @@ def invite(
         f"Next, at {member}'s desk:\n  glasshouse prepare FILE --dataset … --invitation {file.name}"
     )
     emit(document, lambda: Text(said), as_json=as_json)
+
+
+@app.command()
+def rekey(
+    *,
+    why: Annotated[str, typer.Option("--why", help="The reason; it is kept in the log.")],
+    collaboration: CollaborationOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the room's pseudonyms anew, under another key; desks and their key stay as they are."""
+    from orchestration.stages.repseudonymizing import rotate_pseudonyms
+
+    with House.opened(load_settings()) as house:
+        charter = chosen_charter(house, collaboration)
+        logged = rotate_pseudonyms(house, charter.collaboration, why)
+    show_recorded([logged], note="Next: glasshouse run", as_json=as_json)

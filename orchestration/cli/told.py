@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from orchestration.audit import governance_events as g
 from orchestration.audit import withdrawal_events as w
 from orchestration.audit.events import Event
+from orchestration.audit.key_events import CollaborationKeyShared
 from orchestration.audit.stage_events import RequestDecided
 from orchestration.audit.vocabulary import timestamp
 from orchestration.participants.permissions import ACTIONS
@@ -96,6 +97,8 @@ def _people(event: Event) -> str:
             return f"{said.member} is {said.role} until {until} UTC, in an emergency ({said.grant})."
         case g.EmergencyUsed() as said:
             return f"Emergency grant {said.grant} was used to {_does(said.action)}."
+        case CollaborationKeyShared():
+            return f"{event.subject} was handed the collaboration's key, to prepare data at the own desk."
     return ""
 
 

@@ -17,6 +17,7 @@ from orchestration.audit import governance_events as e
 from orchestration.audit import governance_tables as g
 from orchestration.audit import withdrawal_events as w
 from orchestration.audit.events import Event
+from orchestration.audit.key_events import CollaborationKeyShared
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import ALREADY_RECORDED, AlreadyRecordedError
 from orchestration.audit.stage_events import OutputAccessed, RequestDecided, RequestSubmitted
@@ -27,6 +28,7 @@ from orchestration.participants import (
     destruction,
     emergencies,
     house_events,
+    invitation,
     lifecycle,
     policy,
     verdict,
@@ -101,6 +103,7 @@ _OF_THE_HOUSE: Mapping[type[Payload], Callable[[State, Event, Any], None]] = {
     e.DataDestroyed: destruction.require_due,
     e.DisputeDocumented: require_first_evidence,
     e.EmergencyUsed: emergencies.require_founded,
+    CollaborationKeyShared: invitation.require_shareable,
     w.WithdrawalApplied: withdrawals.require_applied,
     w.PseudonymsRotated: withdrawals.require_rotation,
 }

@@ -18,6 +18,8 @@ from typing import Any
 import pyrage
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from orchestration.audit.events import Event
+from orchestration.audit.key_events import CollaborationKeyShared
 from orchestration.charter.model import Charter, Role
 from orchestration.digests import canonical_json
 from orchestration.engine import sealing
@@ -90,6 +92,13 @@ def require_invitable(state: State, charter: Charter, member: str) -> dict[str, 
         raise PolicyDeniedError(NOT_INVITED, member=member, participant=participant)
     require_running(state, charter.digest, participants=[participant])
     return key.public_key
+
+
+def require_shareable(state: State, event: Event, _: CollaborationKeyShared) -> None:
+    """What the guard asks of `key.shared`. Raises: like `require_invitable`; also where no charter runs."""
+    if state.charter is None:
+        raise PolicyDeniedError(NOT_INVITED, member=event.subject, participant=participant_of(event.subject))
+    require_invitable(state, state.charter, event.subject)
 
 
 def invite(

@@ -98,12 +98,21 @@ TABLE: tuple[Row, ...] = (
         "Plays all members of a house of its own, each with its own key, through the same doors.", "demo"
     ),
     *_commands(_STEWARDS_PC, "charter check", "charter diff", "charter maturity", "charter new"),
-    *_commands(_STEWARDS_PC, "charter schema"),
+    *_commands(_STEWARDS_PC, "charter schema", "charter hierarchy", "charter import-odcs"),
+    *_commands(_STEWARDS_PC, "prepare", "anonymity", "scan"),
     *_commands(_HERE, "status", "can", "charter status", "terms show", "participant list", "member list"),
     *_commands(_HERE, "key list", "key show", "grant list", "decision list", "decision show"),
     *_commands(_HERE, "dispute list", "dispute show", "exception list", "review list", "review show"),
     *_commands(
         _HERE, "dataset list", "withdraw list", "login list", "lineage export", "audit log", "audit verify"
+    ),
+    *_commands(_HERE, "catalog list", "catalog show", "catalog search", "catalog timeline"),
+    *_commands(_HERE, "catalog taxonomy", "catalog record", "catalog map", "catalog export"),
+    *_commands(_HERE, "contribution list", "contribution show", "destruction list"),
+    *_commands(_HERE, "destruction certificate"),
+    *_commands(
+        "Opens only with the private key of the steward it was sealed to.",
+        *("contribution rejected", "contribution unseal"),
     ),
     *_commands(_HERE, "report contributor", "report summary", "report decisions", "report shares"),
     *_commands(_HERE, "report council", "report dispute"),
@@ -112,7 +121,9 @@ TABLE: tuple[Row, ...] = (
     *_commands(
         "Changes what wraps the house's keys, not what they open; every log is told.", "keyring rotate"
     ),
-    *_commands("Needs nothing but the files it is given.", "audit check", "report check"),
+    *_commands(
+        "Needs nothing but the files it is given.", "audit check", "report check", "destruction verify"
+    ),
     *_commands("A cosignature proves itself by the key of its witness.", "witness", "audit cosign"),
     Row("command", "record", tuple(verb for verb, action in ACTIONS.items() if action.event is not None)),
     *_acts("propose_charter", "charter propose"),
@@ -138,6 +149,12 @@ TABLE: tuple[Row, ...] = (
     *_acts("acknowledge_terms", "terms acknowledge"),
     *_acts("arrange_login", "login enable", "login disable", "login token", "login revoke"),
     *_acts("contribute", "contribute", "run"),
+    Row(
+        "command",
+        "room invite",
+        reason="Only for members who may give data, each to the own key; told to all.",
+    ),
+    *_commands("Makes pseudonyms anew from the vault; their meaning stays, and all are told.", "room rekey"),
     *_acts("withdraw_contribution", "withdraw contribution"),
     *_acts("withdraw_people", "withdraw people"),
     *_acts("submit_request", "request"),
@@ -149,6 +166,8 @@ TABLE: tuple[Row, ...] = (
     *_routes(_SIGHT, "GET /governance", "GET /governance.json"),
     *_routes(_SIGHT, "GET /lineage", "GET /lineage.json", "GET /lineage.csv"),
     *_routes(_SIGHT, "GET /log", "GET /log.json", "GET /log.csv"),
+    *_routes(_SIGHT, "GET /catalog", "GET /catalog.json", "GET /catalog.csv"),
+    *_routes(_SIGHT, "GET /catalog/{dataset}", "GET /catalog/{dataset}.json"),
     *_routes(_SIGHT, "GET /log/{seq:int}.json", "GET /log/{seq:int}"),
     *_routes("Style sheets and scripts, the same for everybody.", "GET /static"),
     Row("asset", "<collaboration>/contribution/<dataset>", ("contribute",)),

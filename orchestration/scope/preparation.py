@@ -36,7 +36,7 @@ from orchestration.settings import Settings
 NO_ROW_FITS = Reason(
     "prepare.no_row_fits",
     "None of the {rows:,} rows fits the charter's types and limits; reasons were {reasons}.",
-    "Compare the source with the charter's fields (`glasshouse catalog show`).",
+    "Compare the source with the charter's fields.",
 )
 TOO_MANY_ROWS = Reason(
     "prepare.too_many_rows",

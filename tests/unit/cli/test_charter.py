@@ -33,7 +33,7 @@ def test_check_prints_what_each_clause_enforces_in_eighty_columns() -> None:
                     "Computations", "Decision rights", "Access rules", "Retention", "Output limits",
                     "Audit procedures", "Human duties"):  # fmt: skip
         assert heading in lines
-    assert "Duty of retailer.operator." in " ".join(result.stdout.split())
+    assert "Duty of data_provider.auditor." in " ".join(result.stdout.split())
 
 
 def test_check_prints_every_mistake_and_says_no(tmp_path: Path) -> None:

@@ -255,7 +255,24 @@ def test_checks_are_shown_with_what_they_assert(daemon: Daemon) -> None:
     evaluations = [each for result in daemon.results for each in result.get_asset_check_evaluations()]
     assert len(evaluations) > 15
     assert all(each.passed for each in evaluations)
-    assert all(set(each.metadata) == {"expectation"} for each in evaluations)
+    assert all(set(each.metadata) == {"expectation", "measured"} for each in evaluations)
+
+
+def test_gates_are_plotted_over_time_in_numbers_that_say_nothing_of_a_row(daemon: Daemon) -> None:
+    """The UI plots the numbers of observations; each is about one delivery of one dataset."""
+    observed = [
+        event.asset_observation_data.asset_observation
+        for result in daemon.results
+        for event in result.all_events
+        if event.event_type_value == "ASSET_OBSERVATION"
+    ]
+    assert {each.asset_key.path[-1] for each in observed} == {"sales", "people", "products"}
+    for each in observed:
+        assert each.partition
+        shown = {name: value.value for name, value in each.metadata.items()}
+        assert shown["gate/passed"] == shown["gate/share_passed"] == 1
+        assert shown["gate/rules"] > 5
+        assert shown["gate/warnings"] == shown["gate/failures"] == 0
 
 
 def test_small_counts_are_not_shown(own: Daemon) -> None:

@@ -152,7 +152,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         "command",
         "room invite",
-        reason="Only for members who may give data, each to the own key; told to all.",
+        reason="Only to members who may give data, sealed to their keys; all are told.",
     ),
     *_commands("Makes pseudonyms anew from the vault; their meaning stays, and all are told.", "room rekey"),
     *_acts("withdraw_contribution", "withdraw contribution"),

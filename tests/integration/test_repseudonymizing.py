@@ -1,4 +1,4 @@
-"""Another key for the room's pseudonyms: everything is made anew from the vault, and nobody has to deliver."""
+"""Another key for the room's pseudonyms: everything is made anew, and nobody has to deliver."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ PACKAGE = PROJECT_ROOT / "orchestration"
 _CORE_OF_AUDIT = {
     "vocabulary", "chronology", "stage_events", "governance_events", "portal_events", "key_events", "events",
     "statement",
-    "tables", "governance_tables", "merkle", "projections", "governance_rows", "governance_projections", "withdrawal_events", "withdrawal_projections",
+    "tables", "governance_tables", "merkle", "projections", "governance_rows", "governance_projections",
+    "withdrawal_events", "withdrawal_projections",
     "log", "database", "receipts", "checkpoint", "cosignature", "tiles",
 }  # fmt: skip
 # What the guard of the log asks of a part that is above it: pure rules and documents.

@@ -17,14 +17,16 @@ from orchestration.settings import load_settings
 from orchestration.stages import key_rotation
 
 _PROTECTS = {
+    "blinding": "second layer of a room's pseudonyms",
     "fingerprint": "marks by which receipts vouch for tables",
+    "history": "figures of one contribution each",
     "login": "second factors of portal logins",
     "operator": "signs checkpoints and passports",
     "package": "opens packages sealed to a room",
-    "pseudonym": "turns identifiers into pseudonyms",
-    "quarantine": "opens refused deliveries",
+    "pseudonym": "first layer of pseudonyms, shared with desks",
+    "quarantine": "opens deliveries refused before any steward was known",
     "room": "a room's tables",
-    "vault": "one contribution each",
+    "vault": "one contribution, or list of people, each",
 }
 
 app = typer.Typer(help="The keys of this house: what wraps them, and a new master key.", no_args_is_help=True)

@@ -226,7 +226,7 @@ def _waiting(
         if d.state == "gate failed"
     ]
     found += [
-        Waiting(f"{participant}.steward", f"look at {contribution}: {warned} warnings of its gate")
+        Waiting(f"{participant}.steward", f"look at {contribution}: its gate warns ({warned})")
         for participant, contribution, warned in _warned(house, charter)
     ]
     found += [

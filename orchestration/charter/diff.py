@@ -79,7 +79,7 @@ class _Walk:
         rule = TABLE.get(pattern)
         item = TABLE.get(f"{pattern}.*")
         if isinstance(item, Part):
-            yield from self._items(old, new, names, f"{pattern}.*", item)
+            yield from self._items(old or [], new or [], names, f"{pattern}.*", item)
         elif isinstance(rule, Names):
             yield from self._names(rule, old or [], new or [], names)
         elif isinstance(rule, Value):

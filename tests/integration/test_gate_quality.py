@@ -293,7 +293,7 @@ def test_people_read_what_became_of_a_delivery(strict: TinyHouse, monkeypatch: p
     warned = glasshouse("contribution", "show", passed).out
     assert "warned: fresh" in warned
     waiting = {each["what"] for each in glasshouse("status", "--json").document["waiting"]}
-    assert f"look at {passed}: 1 warnings of its gate" in waiting
+    assert f"look at {passed}: its gate warns (1)" in waiting
     assert glasshouse("contribution", "show", "none-such").refusal == "contribution.not_found"
     refused = glasshouse("contribution", "show", passed, "--as", "panel.steward")
     assert refused.refusal == "letter.not_for_this_key"

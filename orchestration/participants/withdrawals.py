@@ -17,7 +17,7 @@ from orchestration.audit.events import Event
 from orchestration.charter.model import Charter, Withdrawal
 from orchestration.errors import PolicyDeniedError, Reason
 from orchestration.participants import provenance
-from orchestration.participants.state import State
+from orchestration.participants.state import State, participant_of
 
 NOT_KEPT = Reason(
     "withdrawal.no_such_contribution",
@@ -55,8 +55,9 @@ def require_kept(state: State, event: Event, payload: w.ContributionWithdrawn) -
     """Raises: PolicyDeniedError when there is nothing of this name to take back."""
     if event.subject != payload.contribution:
         raise PolicyDeniedError(NAME, type=event.type)
-    row = kept(state, payload.contribution)
-    if row is None or row.dataset != payload.dataset:
+    row, giver = kept(state, payload.contribution), participant_of(event.actor)
+    # Another charter may have handed the dataset to somebody else: what was given stays its giver's.
+    if row is None or (row.dataset, row.participant) != (payload.dataset, giver):
         raise PolicyDeniedError(NOT_KEPT, contribution=payload.contribution, dataset=payload.dataset)
 
 

@@ -18,7 +18,7 @@ from orchestration.participants.withdrawals import is_list
 from orchestration.stages import governance, withdrawal
 from orchestration.stages.withdrawal import apply_due
 from tests.integration.test_withdrawal import in_vault, rows, run_again, take_out
-from tests.support import UNITS, TinyHouse, csv_bytes, household, people_rows
+from tests.support import CHARTER, UNITS, TinyHouse, csv_bytes, household, people_rows
 
 
 def test_a_dataset_called_people_is_not_taken_for_a_list_nobody_signed(refreshed_house: TinyHouse) -> None:
@@ -148,3 +148,27 @@ def test_a_delivery_name_used_twice_loses_neither_contribution(refreshed_house: 
     for _ in range(2):
         run_again(tiny)
     assert [row.gate for row in rows(tiny, "contributions", dataset="people")] == ["passed", "passed"]
+
+
+def test_what_was_given_as_a_dataset_that_is_no_more_can_be_taken_back(refreshed_house: TinyHouse) -> None:
+    tiny = refreshed_house
+    start, end = CHARTER.index("  - id: products\n"), CHARTER.index("  - id: people\n")
+    tiny.amend(CHARTER[start:end], "")
+    (row,) = rows(tiny, "contributions", dataset="products")
+    payload = ContributionWithdrawn(contribution=row.contribution, dataset="products", reason="error")
+    with pytest.raises(GlasshouseError, match=r"^policy[.]not_own_organization: "):
+        tiny.act("panel.steward", row.contribution, payload)
+    types = [each.event.type for each in tiny.act("shop.steward", row.contribution, payload)]
+    assert types == ["contribution.withdrawn", "data.destroyed"]
+    assert replay(tiny.house.log).ok
+
+
+def test_who_is_given_a_dataset_cannot_take_back_what_another_gave(refreshed_house: TinyHouse) -> None:
+    tiny = refreshed_house
+    start = CHARTER.index("  - id: products\n")
+    line = CHARTER[start : CHARTER.index("title", start)]
+    tiny.amend(line, line.replace("shop", "panel"))
+    (row,) = rows(tiny, "contributions", dataset="products")
+    payload = ContributionWithdrawn(contribution=row.contribution, dataset="products", reason="error")
+    with pytest.raises(GlasshouseError, match=r"^withdrawal[.]no_such_contribution: "):
+        tiny.act("panel.steward", row.contribution, payload)

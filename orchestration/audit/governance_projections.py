@@ -373,6 +373,10 @@ def _data_destroyed(connection: Connection, entry: Entry, payload: e.DataDestroy
         # The room was written anew without them, so what was built from its old tables is gone as well.
         built = where(entry, t.receipts, {}) & t.receipts.c.stage.in_(("room", "cells", "protected"))
         connection.execute(update(t.receipts).where(built).values(revoked=True))
+    if payload.rule in ("left", "removed"):
+        # Its lists of people went with its data, so there is nobody to take out any more.
+        mine = where(entry, t.withdrawals, {"participant": entry.event.subject})
+        connection.execute(update(t.withdrawals).where(mine).values(status="applied", list_digest=None))
     for name in payload.quarantined:
         mine = where(entry, t.contributions, {"contribution": name})
         connection.execute(update(t.contributions).where(mine).values(sealed=None, sealed_digest=None))

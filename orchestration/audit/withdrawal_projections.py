@@ -84,8 +84,12 @@ def _set(connection: Connection, entry: Entry, table: Table, key: dict[str, obje
 
 
 def _is_replaced(connection: Connection, entry: Entry, payload: w.ContributionTrimmed) -> bool:
-    """Whether the dataset is in the room as a newer contribution."""
-    mine = select(t.contributions.c.seq).where(t.contributions.c.contribution == payload.contribution)
+    """Whether a newer contribution took its place, or is the one in the room."""
+    own = t.contributions.c.contribution == payload.contribution
+    by = connection.execute(select(t.contributions.c.superseded_by).where(own)).scalar()
+    if by is not None:
+        return True
+    mine = select(t.contributions.c.seq).where(own)
     used = t.contributions.c.contribution == t.datasets.c.contribution
     newer = where(entry, t.datasets, {"dataset": payload.dataset}) & used
     newer &= t.contributions.c.seq > mine.scalar_subquery()

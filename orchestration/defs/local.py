@@ -25,6 +25,7 @@ from orchestration.defs.names import (
 )
 from orchestration.defs.resources import REQUEST_TAG, WORK_TAG
 from orchestration.defs.sensors import run_tags
+from orchestration.errors import GlasshouseError, public
 from orchestration.house import House
 from orchestration.stages import governance, landing, refresh, request, withdrawal
 from orchestration.stages.recorder import Caller
@@ -69,7 +70,10 @@ class LocalRuns:
 
         Raises: PolicyDeniedError while the collaboration does not run.
         """
-        withdrawal.apply_due(self._house, charter.collaboration)
+        try:
+            withdrawal.apply_due(self._house, charter.collaboration)
+        except GlasshouseError as error:  # the data of others goes on meanwhile
+            yield Step("withdrawal", charter.collaboration, False, str(public(error)))
         governance.settle(self._house, charter.collaboration)
         require_standing(self._house, charter)
         for waiting in landing.sort(self._house, charter, self._caller):

@@ -139,6 +139,7 @@ class Room:
         if not self._keys.holds(self._next_name):
             return
         if not self._keys.holds(self._key_name):
+            self._keys.destroy(self._key_name)  # what a kill left of it
             if self._next_path.exists():
                 os.replace(self._next_path, self.path)
             self._log_path.unlink(missing_ok=True)  # of the old file

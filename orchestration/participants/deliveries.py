@@ -8,6 +8,7 @@ folders of deliveries (`scope/declaration`), or what happens to a refused delive
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,6 +86,11 @@ def contribution_id(charter: Charter, dataset: str, source_digest: str) -> str:
     Under a new version of the charter the same file is a new contribution: it is given for other terms.
     """
     return f"{dataset}-{digest_json([charter.digest, dataset, source_digest])[7:19]}"
+
+
+def is_contribution_of(dataset: str, name: str) -> bool:
+    """Whether contributions of this dataset are named like this; a list of people, say, is not."""
+    return re.fullmatch(rf"{re.escape(dataset)}-[0-9a-f]{{12}}", name) is not None
 
 
 def given_by(dataset: Dataset) -> list[tuple[str, str]]:

@@ -111,11 +111,11 @@ def _is_due(state: State, event: Event, payload: DataDestroyed, rows: list[Row[A
     sealed = [row for each in payload.quarantined for row in state.rows(t.contributions, contribution=each)]
     if any(row.participant != event.subject for row in (*rows, *sealed)):
         return False
+    if payload.rule in ("withdrawn", "remedy") and not set(payload.quarantined) <= set(payload.contributions):
+        return False
     if payload.rule == "withdrawn":
         return bool(rows) and all(state.rows(t.withdrawals, contribution=row.contribution) for row in rows)
     if payload.rule == "remedy":
         dispute = state.dispute(payload.dispute) if payload.dispute is not None else None
-        if not set(payload.quarantined) <= set(payload.contributions):
-            return False
         return dispute is not None and bool(rows) and all(is_covered(dispute, row) for row in rows)
     return state.participant_status(event.subject) == payload.rule

@@ -193,8 +193,10 @@ class _Builder:
                 return self._decision(name)
             case "raise_dispute":
                 return self._disputable(name)
-            case "attest_dataset" | "contribute" | "withdraw_contribution" | "withdraw_people":
+            case "attest_dataset" | "contribute" | "withdraw_people":
                 return self._dataset(name)
+            case "withdraw_contribution":  # also of a dataset that the charter names no more
+                return self._dataset(name, given_under=self._last_naming(name))
             case "submit_request":
                 return self._computation(name)
             case "open_insight":
@@ -276,8 +278,15 @@ class _Builder:
                 continue
         raise UnknownSubject("request, release, dataset or participant")
 
-    def _dataset(self, name: str) -> Ref:
-        charter = self.state.agreement
+    def _last_naming(self, dataset: str) -> Charter | None:
+        """The newest charter there ever was that names this dataset, unless the one in force does."""
+        versions = sorted(self.state.rows(g.charters), key=lambda row: -int(row.seq))
+        known = (self.state.charter_version(row.digest) for row in versions if row.status != "withdrawn")
+        candidates = (each for each in (self.state.agreement, *known) if each is not None)
+        return next((each for each in candidates if any(d.id == dataset for d in each.datasets)), None)
+
+    def _dataset(self, name: str, *, given_under: Charter | None = None) -> Ref:
+        charter = given_under or self.state.agreement
         dataset = next((each for each in charter.datasets if each.id == name), None) if charter else None
         if dataset is None:
             raise UnknownSubject("dataset", [each.id for each in charter.datasets] if charter else [])

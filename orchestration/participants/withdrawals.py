@@ -6,6 +6,7 @@ carrying it out (`stages/withdrawal`), or what becomes of insights (`outdated`).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import Row
@@ -16,7 +17,7 @@ from orchestration.audit.events import Event
 from orchestration.charter.model import Charter, Withdrawal
 from orchestration.errors import PolicyDeniedError, Reason
 from orchestration.participants import provenance
-from orchestration.participants.state import State
+from orchestration.participants.state import State, participant_of
 
 NOT_KEPT = Reason(
     "withdrawal.no_such_contribution",
@@ -38,6 +39,11 @@ NAME = Reason(
     "The subject of this {type} is not what it is about.",
     "Make it with `glasshouse withdraw`; it names the right subject.",
 )
+NO_LIST = Reason(
+    "withdrawal.no_list",
+    "The house keeps no list {withdrawal} as this statement describes it.",
+    "Withdraw people with `glasshouse withdraw people`, which hands over the list first.",
+)
 NOT_DUE = Reason(
     "withdrawal.not_as_asked",
     "{type} of {subject} does not carry out a withdrawal that waits: {what}.",
@@ -49,14 +55,15 @@ def require_kept(state: State, event: Event, payload: w.ContributionWithdrawn) -
     """Raises: PolicyDeniedError when there is nothing of this name to take back."""
     if event.subject != payload.contribution:
         raise PolicyDeniedError(NAME, type=event.type)
-    row = kept(state, payload.contribution)
-    if row is None or row.dataset != payload.dataset:
+    row, giver = kept(state, payload.contribution), participant_of(event.actor)
+    # Another charter may have handed the dataset to somebody else: what was given stays its giver's.
+    if row is None or (row.dataset, row.participant) != (payload.dataset, giver):
         raise PolicyDeniedError(NOT_KEPT, contribution=payload.contribution, dataset=payload.dataset)
 
 
 def require_personal(state: State, event: Event, payload: w.PeopleWithdrawn) -> None:
     """Raises: PolicyDeniedError for a dataset that is about nobody, or a name of something else."""
-    if not event.subject.startswith("people-"):
+    if not is_list(event.subject):
         raise PolicyDeniedError(NAME, type=event.type)
     charter = state.agreement
     if charter is not None and charter.dataset(payload.dataset).classification != "personal":
@@ -110,6 +117,11 @@ def require_not_taken_back(state: State, contribution: str) -> None:
     """Raises: PolicyDeniedError (`withdrawal.taken_back`)."""
     if state.rows(t.withdrawals, contribution=contribution):
         raise PolicyDeniedError(TAKEN_BACK, contribution=contribution)
+
+
+def is_list(name: str) -> bool:
+    """Whether lists of people are named like this; no contribution is, of whatever dataset."""
+    return re.fullmatch(r"people-[0-9]{8}-[0-9a-f]{8}", name) is not None
 
 
 def kept(state: State, contribution: str) -> Row[Any] | None:

@@ -110,7 +110,7 @@ def compile_people(dataset: Dataset, source: Source) -> str:
         spelling = f"nullif(CAST({source.columns[field.name]} AS VARCHAR), '') AS spelling"
         return (
             f"WITH source AS (SELECT {spelling} FROM {source.relation}), {lookup.table}"
-            f" SELECT DISTINCT pseudonym AS unit FROM {lookup.name}"
+            f" SELECT DISTINCT pseudonym AS unit FROM {lookup.name} WHERE pseudonym IS NOT NULL"
         )
     if UNIT in source.columns:
         column = f"CAST({source.columns[UNIT]} AS VARCHAR)"

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Row
@@ -23,6 +22,7 @@ from orchestration.audit.log import LoggedEvent
 from orchestration.engine.room import Room
 from orchestration.house import OPERATOR, House
 from orchestration.participants import retention
+from orchestration.participants.deliveries import is_contribution_of
 from orchestration.participants.destruction import files_of, is_covered, sealed_of
 from orchestration.participants.handovers import release_name, table_name
 from orchestration.participants.state import State
@@ -150,7 +150,13 @@ def _due(house: House, collaboration: str) -> list[Due]:
         theirs = {contribution for each in due for contribution in each.contributions}
         back = {row.contribution for row in state.rows(t.withdrawals, status="waiting")} - theirs
         due += [
-            Due(row.participant, "withdrawn", f"{row.participant} took it back.", (row.contribution,))
+            Due(
+                row.participant,
+                "withdrawn",
+                f"{row.participant} took it back.",
+                (row.contribution,),
+                sealed_of(state, (row.contribution,)),
+            )
             for row in kept
             if row.contribution in back
         ]
@@ -249,12 +255,8 @@ def _clear_party(house: House, collaboration: str, participant: str) -> None:
     }
     for dataset in datasets:
         for path in house.vault.folder.glob(f"{dataset}-*.parquet"):
-            if not _is_recorded(house, _contribution_of(path)):
-                house.vault.discard(_contribution_of(path))
-
-
-def _contribution_of(path: Path) -> str:
-    return path.name.partition(".")[0]
+            if is_contribution_of(dataset, path.stem) and not _is_recorded(house, path.stem):
+                house.vault.discard(path.stem)
 
 
 def _is_recorded(house: House, contribution: str) -> bool:

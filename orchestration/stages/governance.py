@@ -21,15 +21,17 @@ from orchestration.audit.governance_events import CharterProposed, DisputeDocume
 from orchestration.audit.log import LoggedEvent
 from orchestration.audit.projections import AlreadyRecordedError
 from orchestration.audit.statement import sign, statement_id
+from orchestration.audit.withdrawal_events import PeopleWithdrawn
 from orchestration.charter.model import Charter
 from orchestration.digests import canonical_json, digest_bytes, digest_json
 from orchestration.engine import room, vault
 from orchestration.engine.files import write_durably
-from orchestration.errors import PolicyDeniedError, ServiceError
+from orchestration.errors import IntegrityError, PolicyDeniedError, ServiceError
 from orchestration.house import OPERATOR, House
 from orchestration.participants import consequences, emergencies
 from orchestration.participants.state import State
 from orchestration.participants.verdict import verdicts
+from orchestration.participants.withdrawals import NO_LIST
 from orchestration.signing import SigningKey
 from orchestration.stages import destruction
 from orchestration.stages.standing import require_standing as require_standing  # where others look for it
@@ -79,6 +81,8 @@ def record(house: House, event: Event) -> list[LoggedEvent]:
 
     Returns: the act, then its second trace if there is one.
     """
+    if isinstance(event.payload, PeopleWithdrawn):
+        _require_list(house, event.subject, event.payload)
     with house.state(event.collaboration, event.time) as state:
         grant = emergencies.grant_used(state, event) if event.signature is not None else None
     if grant is None:
@@ -86,6 +90,14 @@ def record(house: House, event: Event) -> list[LoggedEvent]:
     member, act = event.actor, statement_id(event)
     second = emergencies.trace(event, grant, OPERATOR, member=member, act=act)
     return house.log.append_many([second, event])[::-1]
+
+
+def _require_list(house: House, withdrawal: str, payload: PeopleWithdrawn) -> None:
+    """One without its list could never be carried out, and would keep every other one waiting."""
+    try:
+        house.vault.reader(withdrawal).check(payload.list_digest)
+    except IntegrityError:
+        raise PolicyDeniedError(NO_LIST, withdrawal=ascii(withdrawal[:80])) from None
 
 
 def settle(house: House, collaboration: str, now: datetime | None = None) -> list[LoggedEvent]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from orchestration.audit import receipts, tables
 from orchestration.audit.events import Event
@@ -286,7 +286,8 @@ def accepted_as(house: House, charter: Charter, dataset: Dataset, delivery: str)
             table.charter_digest == charter.digest,
             table.status == "accepted",
         )
-        .order_by(table.seq.desc())  # a name may come back with another file; the newest counts
+        # A name may come back with another file: the newest counts, of those that the gate has yet to judge.
+        .order_by(case((table.gate.is_(None), 0), else_=1), table.seq.desc())
         .limit(1)
     )
     with house.log.read() as connection:

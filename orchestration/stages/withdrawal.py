@@ -36,11 +36,11 @@ from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file
 from orchestration.engine.duck import confine, connect
 from orchestration.engine.room import Room
-from orchestration.errors import ContributionError, PolicyDeniedError
+from orchestration.errors import ContributionError, GlasshouseError, PolicyDeniedError
 from orchestration.house import OPERATOR, House
 from orchestration.participants.handovers import table_name
 from orchestration.participants.state import State, moment
-from orchestration.participants.withdrawals import NOT_PERSONAL, kept_of, terms_of, waiting_people
+from orchestration.participants.withdrawals import NOT_PERSONAL, is_list, kept_of, terms_of, waiting_people
 from orchestration.scope.pseudonymization import bind_keys
 from orchestration.scope.source import MALFORMED, open_source
 from orchestration.scope.withdrawal import NOBODY, People, compile_people
@@ -95,20 +95,28 @@ def withdraw_people(
 def apply_due(house: House, collaboration: str) -> list[LoggedEvent]:
     """Take out the people whose withdrawal is due, from everything the vault keeps; the room starts afresh.
 
-    Safe to repeat, and to be killed anywhere: what the log does not say yet is done again.
+    Safe to repeat, and to be killed anywhere: what the log does not say yet is done again. A dataset whose
+    list or file is not as recorded holds up no other.
 
-    Raises: ServiceError (`vault.busy`, `room.busy`).
+    Raises: ServiceError (`vault.busy`, `room.busy`); what was wrong with the first dataset that could not be
+    done, once the others are.
     """
     with house.state(collaboration) as state:
         asked = {row.dataset for row in waiting_people(state)}
-    if not asked and not house.vault.unsettled():
+    if not asked and not house.vault.unsettled() and not _unsigned(house):
         return []
     room = house.room(collaboration)
     logged: list[LoggedEvent] = []
+    errors: list[GlasshouseError] = []
     with house.vault.reserved(), room.reserved():
         _settle(house)
         for dataset in sorted(asked):
-            logged += _apply(house, room, dataset)
+            try:
+                logged += _apply(house, room, dataset)
+            except GlasshouseError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
     return logged
 
 
@@ -162,20 +170,30 @@ def _may_go(
     kept: Sequence[Row[Any]],
     charters: Sequence[Charter],
 ) -> bool:
-    """Whether enough people leave together, or have waited long enough; then others leave with them."""
-    if not kept:
-        return True
+    """Whether enough people leave together, or have waited long enough; then others leave with them.
+
+    Asked of every contribution that may be in the room, now or once its gate has spoken.
+    """
     terms = terms_of(charter)
     fewest = terms.people or charter.output.aggregation_threshold
-    newest = _people(house, connection, charters[-1], kept[-1])
-    leaving = newest.count(connection)
-    if leaving == 0 or leaving >= fewest:
+    seen = [(own, row) for own, row in zip(charters, kept, strict=True) if row.superseded_by is None]
+    if all(_missing(house, connection, fewest, *each) == 0 for each in seen):
         return True
     waited_since = min(moment(row.requested_at) for row in asked)
     if now() < waited_since + timedelta(days=terms.days):
         return False
-    newest.hide_among(connection, fewest - leaving, secrets.token_bytes(32))
+    for own, row in seen * len(seen):  # whoever is drawn in one may be the only one in another
+        if missing := _missing(house, connection, fewest, own, row):
+            _people(house, connection, own, row).hide_among(connection, missing, secrets.token_bytes(32))
     return True
+
+
+def _missing(
+    house: House, connection: duckdb.DuckDBPyConnection, fewest: int, charter: Charter, row: Row[Any]
+) -> int:
+    """How many people more have to leave a contribution; none if nobody leaves it."""
+    leaving = _people(house, connection, charter, row).count(connection)
+    return max(0, fewest - leaving) if leaving else 0
 
 
 def _people(house: House, connection: duckdb.DuckDBPyConnection, charter: Charter, row: Row[Any]) -> People:
@@ -227,10 +245,19 @@ def _settle(house: House) -> None:
     vault = house.vault
     for contribution in vault.unsettled():
         vault.settle(contribution, receipts.require(house.log, "contribution", contribution).outputs["vault"])
-    for path in vault.folder.glob("people-*.parquet"):
-        old = path.stat().st_mtime < time.time() - _ABANDONED_SECONDS
-        if old and not house.log.events("people.withdrawn", path.stem, limit=1):
-            vault.discard(path.stem)
+    for name in _unsigned(house):
+        vault.discard(name)
+
+
+def _unsigned(house: House) -> list[str]:
+    """Lists that nobody signed for within a day."""
+    return [
+        path.stem
+        for path in house.vault.folder.glob("people-*.parquet")
+        if is_list(path.stem)
+        and path.stat().st_mtime < time.time() - _ABANDONED_SECONDS
+        and not house.log.events("people.withdrawn", path.stem, limit=1)
+    ]
 
 
 def _charter_of(state: State, row: Row[Any]) -> Charter:

@@ -86,42 +86,8 @@ def answer(tiny: TinyHouse) -> str:
     return release_name(request)
 
 
-def test_the_newest_decision_counts_and_a_disagreement_is_a_no(home: Path, mode: str) -> None:
-    tiny = made(home, mode)
-    tiny.contribute("people")
-    tiny.contribute(
-        "decisions",
-        decided(
-            (0, "true", "2024-01-01"),
-            (1, "false", "2024-01-01"),
-            (2, "false", "2024-01-01"), (2, "true", "2024-02-01"),
-            (3, "true", "2024-01-01"), (3, "false", "2024-02-01"),
-            (4, "true", "2024-02-01"), (4, "false", "2024-02-01"),
-            (6, "true", "2024-02-01"), (6, "false", ""),  # nobody knows when: it may be the newest
-            (7, "true", "2024-02-01"), (7, "true", ""),
-            (8, "true", ""),
-            (900, "true", "2024-02-01"),  # is in no other data
-        ),
-    )  # fmt: skip
-    agreed, objected = 4, 4  # 0, 2, 7, 8; and 1, 3, 4, 6
-    assert admitted(tiny) == (agreed if mode == "opt_in" else UNITS - objected)
-    tiny.house.log.close()
-
-
-def test_without_days_a_single_no_is_a_no(home: Path, mode: str) -> None:
-    on = "      - {name: on, as: decided_on, type: date, classification: quasi_identifier, technique: pass}\n"
-    text = charter(mode)
-    assert on in text
-    tiny = make_house(home, charter=text.replace(on, ""))
-    tiny.contribute("people")
-    rows = [(1, "true"), (1, "false"), (2, "true"), (2, "true"), (3, "false")]
-    tiny.contribute("decisions", csv_bytes([{"household_id": household(n), "agrees": a} for n, a in rows]))
-    assert admitted(tiny) == (1 if mode == "opt_in" else UNITS - 2)
-    tiny.house.log.close()
-
-
-def test_without_decisions_nobody_is_admitted_until_they_come(home: Path, mode: str) -> None:
-    tiny = made(home, mode)
+def test_without_decisions_nobody_is_admitted_until_they_come(home: Path) -> None:
+    tiny = made(home, "opt_in")
     tiny.contribute("people")
     with pytest.raises(ReceiptError, match=r"^room\.nothing_passed"):
         refresh.refresh(tiny.house, tiny.charter, CALLER)
@@ -131,12 +97,12 @@ def test_without_decisions_nobody_is_admitted_until_they_come(home: Path, mode: 
     assert admitted(tiny, "transaction") == UNITS, "other data does not wait"
     tiny.contribute("decisions", decided(*((n, "true", "2024-01-01") for n in range(50))))
     assert refresh.due(tiny.house, tiny.charter)
-    assert admitted(tiny) == (50 if mode == "opt_in" else UNITS), "its table waited in the room"
+    assert admitted(tiny) == 50, "its table waited in the room"
     tiny.house.log.close()
 
 
-def test_a_new_delivery_of_decisions_changes_the_room(home: Path, mode: str) -> None:
-    tiny = made(home, mode)
+def test_a_new_delivery_of_decisions_changes_the_room(home: Path) -> None:
+    tiny = made(home, "opt_out")
     for dataset in ("people", "sales", "products"):
         tiny.contribute(dataset)
     everybody = [(n, "true", "2024-01-01") for n in range(UNITS)]
@@ -154,8 +120,8 @@ def test_a_new_delivery_of_decisions_changes_the_room(home: Path, mode: str) -> 
     tiny.house.log.close()
 
 
-def test_decisions_taken_back_close_the_room_to_those_they_were_about(home: Path, mode: str) -> None:
-    tiny = made(home, mode)
+def test_decisions_taken_back_close_the_room_to_those_they_were_about(home: Path) -> None:
+    tiny = made(home, "opt_out")
     tiny.contribute("people")
     tiny.contribute("sales")
     name = tiny.contribute("decisions", decided(*((n, "true", "2024-01-01") for n in range(UNITS))))

@@ -15,6 +15,7 @@ from orchestration.audit import tables as t
 from orchestration.audit.decision_log import question_of
 from orchestration.audit.vocabulary import timestamp
 from orchestration.participants.approvals import right_of, tally
+from orchestration.participants.outdated import warned
 from orchestration.participants.reviews import review_since, unreviewed_emergencies
 from orchestration.participants.shares import ledger
 from orchestration.participants.state import State, moment
@@ -26,7 +27,7 @@ _OPEN_REQUESTS = ("submitted", "permitted", "computed", "protected")
 
 
 def agenda(state: State) -> dict[str, JsonValue]:
-    """Open requests and decisions, disputes, exceptions and panels near their end, reviews due."""
+    """What is open or disputed, what ends or is due soon, and which insights nobody may rely on."""
     return {
         "collaboration": state.collaboration,
         "as_of": timestamp(state.at),
@@ -60,6 +61,15 @@ def agenda(state: State) -> dict[str, JsonValue]:
         ],
         "panels": _panels(state),
         "reviews": _reviews(state),
+        "outdated": [
+            {
+                "release": each.release,
+                "receivers": list(each.receivers),
+                "became": "recalled" if each.recalled else "stale",
+                "why": each.why,
+            }
+            for each in warned(state)
+        ],
     }
 
 

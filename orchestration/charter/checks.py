@@ -120,6 +120,11 @@ def _consent(charter: Charter) -> Iterator[Finding]:
         elif dataset.consent.dataset not in fitting:
             message = f"'{dataset.consent.dataset}' is no consent dataset of '{dataset.participant}'."
             yield Finding(at, message, tuple(fitting), needs=("datasets",))
+        else:
+            decisions = charter.dataset(dataset.consent.dataset)
+            if "granted" not in {field.attribute for field in decisions.fields}:
+                message = f"'{decisions.id}' does not say who agreed: no field becomes 'granted'."
+                yield Finding(("datasets", decisions.id, "fields"), message, ("a boolean with as: granted",))
 
 
 def _withdrawal(charter: Charter) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ from orchestration.cli import (
 from orchestration.cli.can import can
 from orchestration.cli.console import refuse
 from orchestration.cli.emergency import emergency
+from orchestration.cli.passport import passport
 from orchestration.cli.prepare import prepare
 from orchestration.cli.record import record
 from orchestration.cli.scan import scan
@@ -115,6 +116,7 @@ catalog.app.command("map")(catalog_export.draw)
 catalog.app.command("export")(catalog_export.export)
 app.add_typer(catalog.app, name="catalog", rich_help_panel=_CHECKING)
 app.add_typer(report.app, name="report", rich_help_panel=_CHECKING)
+audit.app.command("passport")(passport)
 app.add_typer(audit.app, name="audit", rich_help_panel=_CHECKING)
 app.command("scan", rich_help_panel=_CHECKING)(scan)
 app.command("witness", rich_help_panel=_CHECKING)(witness)

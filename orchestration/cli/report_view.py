@@ -228,6 +228,15 @@ def council(report: dict[str, Any]) -> RenderableType:
             ],
             "None.",
         ),
+        *section(
+            "Insights nobody may rely on",
+            ["Release", "Is", "Receivers", "Because"],
+            [
+                [each["release"], each["became"], "\n".join(each["receivers"]), each["why"]]
+                for each in report["outdated"]
+            ],
+            "None.",
+        ),
     )
 
 

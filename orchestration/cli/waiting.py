@@ -14,6 +14,7 @@ from orchestration.cli.agreement import parties
 from orchestration.cli.pending import questions
 from orchestration.cli.quorums import unmet
 from orchestration.cli.told import day
+from orchestration.participants.outdated import warned
 from orchestration.participants.state import State, participant_of
 
 
@@ -27,7 +28,7 @@ def waiting_members(state: State) -> list[Waiting]:
     """Everything that some member has to do in the collaboration, most urgent first."""
     if state.phase == "closed":
         return []
-    return [*_agreement(state), *_decisions(state), *_duties(state)]
+    return [*_agreement(state), *_decisions(state), *_duties(state), *_outdated(state)]
 
 
 def _agreement(state: State) -> Iterator[Waiting]:
@@ -74,6 +75,13 @@ def _duties(state: State) -> Iterator[Waiting]:
                 f"attest {len(left)} roles until {day(review.due)}: `glasshouse review show {review.review}`"
             )
             yield Waiting("stewards, reviewers", what)
+
+
+def _outdated(state: State) -> Iterator[Waiting]:
+    """Receivers hear of it until the release expires, or its question is answered anew."""
+    for release in warned(state):
+        what = "use no more" if release.recalled else "rely no more on"
+        yield Waiting("\n".join(release.receivers), f"{what} {release.release}: {release.why}")
 
 
 def _steward(state: State, participant: str) -> str:

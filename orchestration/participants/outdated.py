@@ -1,29 +1,67 @@
 """Which releases rest on data that was taken back or replaced since, and what the charter says of them.
 
-Belongs here: deriving `output.outdated` from the state. Must not be here: taking anything back
-(`withdrawals`), or telling the receivers (`audit/agenda`). A release goes stale once, by the first cause that
-comes; it can still be recalled afterwards, by a withdrawal under a charter that recalls.
+Belongs here: deriving `output.outdated` from the state, and who has to hear of it. Must not be here: taking
+anything back (`withdrawals`), or telling the receivers (`audit/agenda`). A release goes stale once, by the
+first cause that comes; it can still be recalled afterwards, by a withdrawal under a charter that recalls.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
 from orchestration.audit import tables as t
+from orchestration.audit.vocabulary import timestamp
 from orchestration.audit.withdrawal_events import OutdatedBy, OutputOutdated
 from orchestration.participants.effects import Effect
 from orchestration.participants.provenance import contributions_behind
 from orchestration.participants.state import State
 from orchestration.participants.withdrawals import terms_of
 
-_WHY: dict[OutdatedBy, str] = {
+_BY_DISPUTE = "A dispute about it was upheld."
+WHY: dict[OutdatedBy, str] = {
     "contribution_withdrawn": "A contribution it rests on was taken back.",
     "people_withdrawn": "People were taken out of a contribution it rests on.",
     "superseded": "A contribution it rests on was replaced by a newer one.",
 }
+
+
+class Warned(NamedTuple):
+    """A release whose receivers have to know that they can rely on it no more, and why."""
+
+    release: str
+    receivers: tuple[str, ...]
+    recalled: bool
+    why: str
+
+
+def warned(state: State) -> list[Warned]:
+    """Stale and recalled releases, oldest first, until they expire or their question is answered anew."""
+    now = timestamp(state.at)
+    rows = sorted(state.rows(t.releases), key=lambda row: int(row.seq))
+    good = {_question(state, row): int(row.seq) for row in rows if row.outdated is None and not row.recalled}
+    return [
+        Warned(
+            row.release,
+            tuple(json.loads(row.receivers)),
+            row.recalled,
+            _BY_DISPUTE if row.outdated is None else WHY[row.outdated],
+        )
+        for row in rows
+        if (row.recalled or row.outdated is not None)
+        and row.expires_at > now
+        and row.destroyed_at is None
+        and good.get(_question(state, row), -1) < row.seq
+    ]
+
+
+def _question(state: State, release: Row[Any]) -> tuple[str, str, str]:
+    """What was asked, apart from when and by whom."""
+    request = state.request(release.request)
+    return release.template, release.purpose, request.parameters if request is not None else ""
 
 
 class _Change(NamedTuple):
@@ -54,7 +92,7 @@ def outdated(state: State) -> Iterator[Effect]:
                 contributions=contributions,
                 effect="recalled" if recalled else "stale",
             )
-            yield release.release, payload, _WHY[by]
+            yield release.release, payload, WHY[by]
 
 
 def _found(state: State, changes: _Changes, release: Row[Any]) -> tuple[OutdatedBy, tuple[str, ...]] | None:
@@ -65,7 +103,7 @@ def _found(state: State, changes: _Changes, release: Row[Any]) -> tuple[Outdated
         change = changes.of(row)
         if change is not None and change.seq > release.seq:
             of.setdefault(change.by, []).append(row.contribution)
-    by = next((each for each in _WHY if each in of), None)
+    by = next((each for each in WHY if each in of), None)
     return None if by is None else (by, tuple(sorted(of[by])))
 
 

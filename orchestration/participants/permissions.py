@@ -116,7 +116,9 @@ TABLE: tuple[Row, ...] = (
     ),
     *_commands(_HERE, "report contributor", "report summary", "report decisions", "report shares"),
     *_commands(_HERE, "report council", "report dispute"),
-    *_commands(_HERE, "audit replay", "audit proof", "audit tiles", "audit witnesses", "audit view"),
+    *_commands(
+        _HERE, "audit replay", "audit proof", "audit passport", "audit tiles", "audit witnesses", "audit view"
+    ),
     *_commands(_HERE, "keyring status", "keyring recipient"),
     *_commands(
         "Changes what wraps the house's keys, not what they open; every log is told.", "keyring rotate"

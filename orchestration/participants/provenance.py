@@ -83,7 +83,8 @@ def behind(state: State, charter: Charter, receipt: StageReceipt, request: Reque
 def contributions_behind(state: State, release: Row[Any]) -> list[Row[Any]]:
     """Rows of the contributions whose rows the release's answer read, whatever became of them since.
 
-    Walks receipts that may be revoked: they prove what was.
+    Decisions about consent that said which rows were read are among them. Walks receipts that may be
+    revoked: they prove what was.
     """
     request = state.request(release.request)
     read = set(json.loads(request.datasets or "[]")) if request is not None else set()
@@ -93,7 +94,19 @@ def contributions_behind(state: State, release: Row[Any]) -> list[Row[Any]]:
         rows = _rows(state, json.loads(rows[0].inputs or "[]"))
     gates = [row for room in rows for row in _rows(state, json.loads(room.inputs or "[]"))]
     found = [row for gate in gates for row in state.rows(t.contributions, contribution=gate.subject)]
-    return [row for row in found if row.dataset in read]
+    return [row for row in found if row.dataset in read | _decisions_about(state, rows, read)]
+
+
+def _decisions_about(state: State, rooms: Sequence[Row[Any]], read: set[str]) -> set[str]:
+    """The datasets that say whose rows of these datasets could be read, by the charter of the time."""
+    charters = [state.charter_version(room.charter_digest) for room in rooms]
+    return {
+        dataset.consent.dataset
+        for charter in charters
+        if charter is not None
+        for dataset in charter.datasets
+        if dataset.id in read and dataset.consent is not None
+    }
 
 
 def given(state: State, contribution: str) -> Given:

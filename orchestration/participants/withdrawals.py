@@ -34,6 +34,11 @@ NOT_PERSONAL = Reason(
     "Dataset {dataset} is about nobody, so nobody can be taken out of it.",
     "Take back the whole contribution: `glasshouse withdraw contribution`.",
 )
+DECISIONS = Reason(
+    "withdrawal.decisions_stay",
+    "Dataset {dataset} says who objected; without their objection, people would be used again.",
+    "Take them out of the datasets it is about; what they decide now, deliver as a new {dataset}.",
+)
 NAME = Reason(
     "withdrawal.other_subject",
     "The subject of this {type} is not what it is about.",
@@ -62,12 +67,17 @@ def require_kept(state: State, event: Event, payload: w.ContributionWithdrawn) -
 
 
 def require_personal(state: State, event: Event, payload: w.PeopleWithdrawn) -> None:
-    """Raises: PolicyDeniedError for a dataset that is about nobody, or a name of something else."""
+    """Raises: PolicyDeniedError for a dataset that is about nobody or holds objections, or another name."""
     if not is_list(event.subject):
         raise PolicyDeniedError(NAME, type=event.type)
     charter = state.agreement
-    if charter is not None and charter.dataset(payload.dataset).classification != "personal":
+    if charter is None:
+        return
+    if charter.dataset(payload.dataset).classification != "personal":
         raise PolicyDeniedError(NOT_PERSONAL, dataset=payload.dataset)
+    rules = [each.consent for each in charter.datasets if each.consent is not None]
+    if any((rule.dataset, rule.mode) == (payload.dataset, "opt_out") for rule in rules):
+        raise PolicyDeniedError(DECISIONS, dataset=payload.dataset)
 
 
 def require_trimmed(state: State, event: Event, payload: w.ContributionTrimmed) -> None:

@@ -25,6 +25,7 @@ from orchestration.audit.stage_events import (
     StageFailed,
 )
 from orchestration.audit.vocabulary import Stage
+from orchestration.audit.withdrawal_events import ContributionTrimmed, OutdatedBy
 from orchestration.charter.model import Charter
 from orchestration.portal.records import Records
 
@@ -104,6 +105,7 @@ class RequestCard:
     opened: int = 0
     openers: tuple[str, ...] = ()
     recalled: bool = False
+    outdated: OutdatedBy | None = None
     code: str | None = None
     message: str | None = None
     next_step: str | None = None
@@ -160,6 +162,9 @@ def _plural(number: int, thing: str) -> str:
 def _contribution(records: Records, contribution: str) -> Step:
     found = records.payload("contribution", contribution, ContributionAccepted)
     if found is None:
+        trimmed = records.payload("contribution", contribution, ContributionTrimmed)
+        if trimmed is not None:
+            return _passed(trimmed[0], "contribution", "accepted", "people were taken out since")
         return _missing(records, "contribution", contribution)
     logged, payload = found
     quarantined = sum(payload.quarantined_rows.values())
@@ -256,6 +261,7 @@ def _of_release(records: Records, release: Row[Any]) -> dict[str, Any]:
         "opened": records.opened.get(release.release, 0),
         "openers": tuple(sorted(records.openers.get(release.release, ()))),
         "recalled": release.recalled,
+        "outdated": release.outdated,
     }
 
 

@@ -7,7 +7,7 @@ passed when its receipt says so.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,13 +211,24 @@ def _next_steps(
     for request in requests:
         if request.status in ("submitted", "permitted", "computed", "protected"):
             yield NextStep("operator", f"Answer request {request.request}", "glasshouse run")
-        elif request.release:
+        elif request.release and request.outdated is None and not request.recalled:
             yield from _to_open(charter, viewer, request)
+        elif request.release and (request.expires_at or "") > timestamp(now()):
+            yield from _to_warn(viewer, request, names)
+
+
+def _to_warn(viewer: Viewer, request: RequestCard, names: Mapping[str, str]) -> Iterable[NextStep]:
+    """Receivers that can rely on the release no more; a member is told of its own organization alone."""
+    told = [each for each in request.receivers if viewer.sees_everything or each == viewer.participant]
+    if told:
+        how = "Use no more the recalled" if request.recalled else "Ask again before relying on the stale"
+        who = ", ".join(names.get(each, each) for each in told)
+        yield NextStep(who, f"{how} insight {_title(request.template)}", participants=tuple(told))
 
 
 def _to_open(charter: Charter, viewer: Viewer, request: RequestCard) -> Iterable[NextStep]:
     """Receivers of which nobody has opened the release; a member is told of its own organization alone."""
-    ended = request.recalled or (request.expires_at or "") <= timestamp(now())
+    ended = (request.expires_at or "") <= timestamp(now())
     waiting = [each for each in request.receivers if each not in request.openers and not ended]
     if not viewer.sees_everything:
         waiting = [each for each in waiting if each == viewer.participant]

@@ -14,6 +14,9 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
+from orchestration.audit.withdrawal_events import OutdatedBy
+from orchestration.participants.outdated import WHY
+
 _TOKEN = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>-?\d[\d.eE+-]*|true|false|null)'
 )
@@ -75,12 +78,18 @@ def pretty_json(document: Any) -> Markup:
     return Markup("").join([*parts, escape(text[at:])])
 
 
+def why_outdated(by: OutdatedBy) -> str:
+    """Why a release is stale, as a sentence."""
+    return WHY[by]
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "short": short,
     "number": number,
     "amount": amount,
     "words": words,
     "day": day,
+    "why_outdated": why_outdated,
     "tone": tone,
     "pretty_json": pretty_json,
 }

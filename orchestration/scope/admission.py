@@ -61,11 +61,11 @@ def _select(entity: str, tables: Sequence[AdmittedTable]) -> str:
 
 
 def _consenting(consent: Consent | None) -> str:
-    """Each unit's decisions of its newest day count; where those disagree, it is a no."""
+    """Each unit's decisions of its newest day count, and those of no day; where they disagree, it is a no."""
     if consent is None:
         return ""
     decisions = f"room.deidentified.{quote_name(consent.table)}"
-    newest = "WHERE decided_on IS NOT DISTINCT FROM newest" if consent.dated else ""
+    newest = "WHERE decided_on IS NULL OR decided_on = newest" if consent.dated else ""
     dated = ", max(decided_on) OVER (PARTITION BY unit) AS newest" if consent.dated else ""
     agreed = (
         f"SELECT unit, bool_and(coalesce(granted, false)) AS agreed"

@@ -75,6 +75,11 @@ DESTROYED = Reason(
     "This very file was accepted before and destroyed under this charter; it does not come back.",
     "Deliver other data, or agree on a new version of the charter first.",
 )
+UNDECIDED = Reason(
+    "contribution.decisions_unclear",
+    "{rows:,} rows of {dataset} do not fit, and any of them may say no: none of its decisions is used.",
+    "Mend these rows and deliver the whole file again: reasons were {reasons}.",
+)
 
 _FAULTS_OF_THE_HOUSE = (
     duckdb.OutOfMemoryException,
@@ -178,6 +183,7 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     if kept == 0:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(rejected.items()))
         raise ContributionError(NO_VALID_ROWS, rows=rows, reasons=reasons)
+    _require_clear_decisions(charter, dataset, manifest, rejected)
     vault_digest = digest_file(writer.path)
     payload = ContributionAccepted(
         receipt=run.receipt(contribution, outputs={"vault": vault_digest}),
@@ -210,6 +216,19 @@ def checked_manifest(house: House, charter: Charter, dataset: Dataset, envelope:
     """The manifest, after everything it declares was checked. Raises: like `deliveries.require_declared`."""
     with house.state(charter.collaboration) as state:
         return deliveries.require_declared(state, charter, dataset, envelope)
+
+
+def _require_clear_decisions(
+    charter: Charter, dataset: Dataset, manifest: Manifest, rejected: dict[str, int]
+) -> None:
+    """Raises: ContributionError when decisions about consent lack a row, left out here or at the desk."""
+    if all(each.consent is None or each.consent.dataset != dataset.id for each in charter.datasets):
+        return
+    at_the_desk = manifest.prepared.quality.rejected if manifest.prepared is not None else {}
+    missing = {reason: count for reason, count in rejected.items() if reason != "withdrawn"} | at_the_desk
+    if missing:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(missing.items()))
+        raise ContributionError(UNDECIDED, rows=sum(missing.values()), dataset=dataset.id, reasons=reasons)
 
 
 def _emergency_used(house: House, dataset: Dataset, manifest: Manifest, event: Event) -> list[Event]:

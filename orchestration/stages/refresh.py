@@ -91,7 +91,7 @@ def refresh(house: House, charter: Charter, caller: Caller) -> Refreshed:
         with room.open() as connection:
             marks = room_marks(house, connection, result.rows)
             figures = measure_joined(connection, charter, [dataset for dataset, _ in passed])
-            kept = {receipt.subject for _, receipt in _passed(house, charter, also_stopped=True)}
+            kept = {receipt.subject for _, receipt in _gated(house, charter, also_stopped=True)}
             _drop_replaced(connection, kept, _in_flight(house, charter))
         gates = [receipt for _, receipt in passed]
         payload = RoomRefreshed(
@@ -135,6 +135,20 @@ def due(house: House, charter: Charter) -> set[str]:
 
 
 def _passed(house: House, charter: Charter, *, also_stopped: bool = False) -> list[tuple[Dataset, Receipt]]:
+    """What the room admits: `_gated`, without datasets whose decisions about consent are not there.
+
+    Without the decisions nobody knows whose rows may be used: then none are.
+    """
+    gated = _gated(house, charter, also_stopped=also_stopped)
+    decided = {dataset.id for dataset, _ in gated}
+    return [
+        (dataset, receipt)
+        for dataset, receipt in gated
+        if dataset.consent is None or dataset.consent.dataset in decided
+    ]
+
+
+def _gated(house: House, charter: Charter, *, also_stopped: bool = False) -> list[tuple[Dataset, Receipt]]:
     """Each dataset whose gate passed under this charter, with its newest such contribution's receipt.
 
     What was contributed under another version of the charter was given for other terms, and is left out; so
@@ -153,13 +167,7 @@ def _passed(house: House, charter: Charter, *, also_stopped: bool = False) -> li
             receipt = receipts.require(house.log, "gate", newest[dataset.id])
             if receipt.charter_digest == charter.digest:
                 found.append((dataset, receipt))
-    # Without the decisions nobody knows whose rows may be used: then none are.
-    decided = {dataset.id for dataset, _ in found}
-    return [
-        (dataset, receipt)
-        for dataset, receipt in found
-        if dataset.consent is None or dataset.consent.dataset in decided
-    ]
+    return found
 
 
 def _consent(charter: Charter, dataset: Dataset, passed: list[tuple[Dataset, Receipt]]) -> Consent | None:

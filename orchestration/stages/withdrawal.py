@@ -45,7 +45,7 @@ from orchestration.scope.pseudonymization import bind_keys
 from orchestration.scope.source import MALFORMED, open_source
 from orchestration.scope.withdrawal import NOBODY, People, compile_people
 from orchestration.signing import SigningKey
-from orchestration.stages import governance
+from orchestration.stages import gate_evidence, governance
 from orchestration.stages.deidentify import is_prepared
 from orchestration.stages.taken_out import read_lists
 
@@ -157,6 +157,7 @@ def _apply(house: House, room: Room, dataset_id: str) -> list[LoggedEvent]:
             writer = house.vault.writer(house.vault.next_name(row.contribution))
             writer.write(connection, people.others())
     room.keep_only(_other_tables(house, collaboration, kept))
+    gate_evidence.forget(house, [row.contribution for row in kept])  # counted with them; the gate counts anew
     logged = house.log.append_many(_events(house, collaboration, dataset_id, asked, kept))
     _settle(house)
     return logged

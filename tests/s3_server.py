@@ -1,12 +1,13 @@
 """A static server that speaks as much S3 as DuckDB asks for: listing, HEAD and ranges of one folder.
 
-It checks no signature; `seen` keeps the Authorization headers, so that a test can.
+It checks no signature; `seen` keeps the Authorization headers, so that a test can. While `is_down` says so,
+it answers every question with an error of its own.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +15,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 @contextmanager
-def s3_server(root: Path, seen: list[str | None]) -> Iterator[str]:
+def s3_server(
+    root: Path, seen: list[str | None], is_down: Callable[[], bool] = lambda: False
+) -> Iterator[str]:
     """The address of a server whose buckets are the folders of `root`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -29,7 +32,9 @@ def s3_server(root: Path, seen: list[str | None]) -> Iterator[str]:
             url = urlsplit(self.path)
             path, query = root / unquote(url.path).strip("/"), parse_qs(url.query)
             code, data = 404, b""
-            if "list-type" in query:
+            if is_down():
+                code = 500
+            elif "list-type" in query:
                 code, data = 200, _listing(path, query.get("prefix", [""])[0])
             elif path.is_file():
                 code, data = 200, path.read_bytes()

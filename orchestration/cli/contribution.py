@@ -17,7 +17,7 @@ from orchestration.cli.progress import bytes_bar, steps
 from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
 from orchestration.errors import ConfigError, ContributionError, Reason
 from orchestration.house import OPERATOR, House
-from orchestration.participants.deliveries import RAW
+from orchestration.participants.deliveries import PURPOSE, RAW
 from orchestration.scope.delivery import make_delivery
 from orchestration.scope.manifest import Period
 from orchestration.settings import load_settings
@@ -33,6 +33,11 @@ NO_FILE = Reason(
     "Check the path.",
 )
 
+PurposesOption = Annotated[
+    list[str] | None,
+    typer.Option("--purpose", help="What the rows are given for; repeat it. Default: all the charter says."),
+]
+
 
 def contribute(
     file: Annotated[Path, typer.Argument(help="CSV, TSV or NDJSON (UTF-8), or Parquet file.")],
@@ -45,6 +50,7 @@ def contribute(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of the rows.")
     ] = None,
+    purpose: PurposesOption = None,
     supersedes: Annotated[
         str | None, typer.Option(help="The contribution, or refused delivery, that this file corrects.")
     ] = None,
@@ -74,6 +80,7 @@ def contribute(
                 signer=steward,
                 key=own,
                 landing=house.landing(charter.collaboration, declared.participant),
+                purposes=chosen_purposes(declared, purpose),
                 period=period_of(declared, start, until),
                 provenance=provenance,
                 supersedes=supersedes,
@@ -126,3 +133,11 @@ def period_of(dataset: Dataset, start: datetime | None, until: datetime | None) 
     if first is None or last is None:
         raise ConfigError(NO_PERIOD, dataset=dataset.id)
     return Period(first=first, last=last)
+
+
+def chosen_purposes(dataset: Dataset, said: list[str] | None) -> tuple[str, ...]:
+    """What was said, in the charter's order; else all of it. Raises: ContributionError (`purpose`)."""
+    chosen = set(said or dataset.purposes)
+    if not chosen <= set(dataset.purposes):
+        raise ContributionError(PURPOSE, dataset=dataset.id, allowed=", ".join(dataset.purposes))
+    return tuple(each for each in dataset.purposes if each in chosen)

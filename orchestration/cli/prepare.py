@@ -22,7 +22,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from orchestration.cli.console import JsonFlag, emit, err, table
-from orchestration.cli.contribution import period_of
+from orchestration.cli.contribution import PurposesOption, chosen_purposes, period_of
 from orchestration.cli.options import confirm
 from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
 from orchestration.errors import ConfigError, Reason
@@ -68,6 +68,7 @@ def prepare(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of the rows.")
     ] = None,
+    purpose: PurposesOption = None,
     supersedes: Annotated[
         str | None, typer.Option(help="Contribution or refused delivery that this one corrects.")
     ] = None,
@@ -98,6 +99,7 @@ def prepare(
         consents=tuple(consent or ()),
         countries=tuple(country or ()),
         supersedes=supersedes,
+        purposes=chosen_purposes(declared, purpose),
     )
     with _steps(as_json) as on_step, prepared(_desk_settings(), declared, source, desk.key, on_step) as made:
         on_step("")
@@ -126,7 +128,7 @@ def prepare(
         )
         listed = _write_rejected(made, out / f"{delivery.name}.rejected.csv")
     document |= {"delivery": str(delivery), "rejected_rows": None if listed is None else str(listed)}
-    emit(document, lambda: _done(delivery, listed, deliver), as_json=as_json)
+    emit(document, lambda: _done(made, delivery, listed, deliver), as_json=as_json)
 
 
 def _read(path: Path) -> Any:
@@ -186,6 +188,8 @@ def _document(made: Preparation, shown: Preview, desk: Desk) -> dict[str, JsonVa
         ],
         "masked_rows": [list(row) for row in shown.rows],
         "quality": quality,
+        "not_measured": made.not_measured,
+        "row_numbers_last": made.numbers_last,
     }
 
 
@@ -197,7 +201,7 @@ def _view(made: Preparation, shown: Preview, desk: Desk) -> RenderableType:
         table(["Column", "Type", "Technique"], columns),
         Text(f"{len(shown.rows)} of the rows, every character masked:"),
         *(Text(_masked_line(row), no_wrap=True, overflow="ellipsis") for row in shown.rows),
-        Text(_figures(made)),
+        Text(_figures(made, desk)),
         Text(
             f"Sealed for {desk.charter.collaboration}; the invitation is signed by {desk.house_key_id[:16]}."
         ),
@@ -213,7 +217,7 @@ def _short(value: str) -> str:
     return value if len(value) <= 14 else f"{value[:6]}…({len(value)})"
 
 
-def _figures(made: Preparation) -> str:
+def _figures(made: Preparation, desk: Desk) -> str:
     quality = made.quality
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in quality.rejected.items()) or "none"
     lines = [f"Rows: {quality.rows:,}; left out: {left_out}; columns dropped: {quality.dropped_columns}."]
@@ -222,15 +226,30 @@ def _figures(made: Preparation) -> str:
             f"k = {made.anonymity.k}; alone in their class: {made.anonymity.uniqueness:.1%}"
             f" of {made.anonymity.units:,}."
         )
+    else:
+        lines.append(f"k and uniqueness do not apply: {_why_not_measured(made, desk)}.")
     warned = ", ".join(quality.warnings)
     lines.append(f"Checks: {quality.checks}" + (f"; warnings: {warned}." if warned else ", all hold."))
     return "\n".join(lines)
 
 
-def _done(delivery: Path, listed: Path | None, delivered: bool) -> RenderableType:
+def _why_not_measured(made: Preparation, desk: Desk) -> str:
+    unit = desk.charter.privacy_unit
+    match made.not_measured:
+        case "aggregated":
+            return f"at least {made.dataset.threshold or 0:,} times a {unit} stands behind each row"
+        case "about_nobody":
+            return f"no row is about a {unit}"
+        case _:
+            return "no column is a quasi-identifier"
+
+
+def _done(made: Preparation, delivery: Path, listed: Path | None, delivered: bool) -> RenderableType:
     lines = [f"Sealed and signed: {delivery}"]
     if listed is not None:
         lines.append(f"Rows left out, by number and reason: {listed}")
+        if not made.numbers_last:
+            lines.append("Numbers count this one reading: a table of PostgreSQL has no order of its own.")
     lines.append(
         "Next: glasshouse run"
         if delivered

@@ -41,7 +41,7 @@ class Declared:
     """What only the contributor knows of the rows.
 
     `consents` says where the documents of consent are; `countries` are ISO 3166-1 codes of where the rows
-    were collected; `method` is how.
+    were collected; `method` is how. `purposes`: those of the dataset that the rows are given for; empty: all.
     """
 
     provenance: str
@@ -50,6 +50,7 @@ class Declared:
     consents: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     supersedes: str | None = None
+    purposes: tuple[str, ...] = ()
 
 
 def dispatch(
@@ -77,7 +78,7 @@ def dispatch(
             dataset=dataset.id,
             participant=dataset.participant,
             signer=signer,
-            purposes=dataset.purposes,
+            purposes=declared.purposes or dataset.purposes,
             provenance=declared.provenance,
             period=declared.period,
             file=file,
@@ -109,7 +110,7 @@ def _provenance(
 ) -> Provenance:
     """The D&TA's statement: the charter knows most of it, the contributor the rest."""
     dataset = preparation.dataset
-    purposes = (charter.purpose(each) for each in dataset.purposes)
+    purposes = (charter.purpose(each) for each in declared.purposes or dataset.purposes)
     return Provenance(
         source=SourceGroup(
             title=dataset.title,

@@ -7,7 +7,8 @@ sets, bounds, keys, pseudonyms that look like pseudonyms), then the rules of its
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +18,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from orchestration.charter.entities import ENTITIES, UNITS
-from orchestration.charter.fields import Clamp, Drop, Field, Generalize, Pseudonymize
+from orchestration.charter.fields import Drop, Field
 from orchestration.charter.model import Charter, Dataset
-from orchestration.charter.techniques import BottomCode, Bucket, DateShift, Mask, Redact, Round, TopCode
 from orchestration.digests import digest_json
 from orchestration.errors import ConfigError, Reason
 from orchestration.scope.quality_rules import quality_rules
+from orchestration.scope.ranges import Between, Labels, Pseudonyms, Range, Shaped, ranges
 
 BAD_SUITE = Reason(
     "gate.bad_suite",
@@ -198,74 +199,40 @@ def _privacy(field: Field, name: str) -> list[Rule]:
 
 
 def _limits(field: Field, name: str) -> list[Rule]:
-    """What the technique, or else the field's own limits, say about the values that arrive in the room."""
-    match field.technique:
-        case Pseudonymize():
-            arguments: dict[str, JsonValue] = {"column": name}
-            return [_rule(name, "pseudonymous", _PSEUDONYMS, arguments, "a raw identifier must not survive")]
-        case Clamp(low=low, high=high):
-            arguments = {"column": name, "min_value": _number(low), "max_value": _number(high)}
-            return [_rule(name, "clamped", _BETWEEN, arguments, "clamping bounds")]
-        case Generalize(bands=bands) if bands:
-            arguments = {"column": name, "value_set": [band.label for band in bands]}
-            return [_rule(name, "in_bands", _IN_SET, arguments, "generalization bands")]
-        case Generalize(labels=labels) if labels is not None:
-            arguments = {"column": name, "value_set": [*labels]}
-            return [_rule(name, "at_level", _IN_SET, arguments, "one level of the charter's hierarchy")]
-        case Generalize(prefix=kept) if kept is not None:
-            arguments = {"column": name, "max_value": kept}
-            return [_rule(name, "shortened", _LENGTH_BETWEEN, arguments, "only its start may be kept")]
-        case Mask(length=length):
-            arguments = {"column": name, "value": length}
-            return [_rule(name, "masked", _LENGTH, arguments, "a masked text has one length")]
-        case Bucket(labels=parts):
-            arguments = {"column": name, "value_set": [*parts]}
-            return [_rule(name, "in_parts", _IN_SET, arguments, "parts of a published distribution")]
-        case TopCode() | BottomCode() | Round():
-            return _coded(field, name)
-        case Generalize() | DateShift() | Redact():
-            return []
+    """What the technique says about the values that arrive in the room."""
+    rules = (_asserted(each, name) for each in ranges(field))
+    return [rule for rule in rules if rule is not None]
+
+
+def _asserted(range_: Range, name: str) -> Rule | None:
+    """None for what GX has no words for, or what would cost a pass more: intake asked it of each row."""
+    match range_:
+        case Pseudonyms():
+            expectation, said = _PSEUDONYMS, {}
+        case Labels(labels=labels):
+            expectation, said = _IN_SET, _said(value_set=[*labels])
+        case Between(low=low, high=high) if not isinstance(low, date) and not isinstance(high, date):
+            expectation, said = _BETWEEN, _said(min_value=_number(low), max_value=_number(high))
+        case Shaped(shortest=shortest, longest=longest) if shortest == longest:
+            expectation, said = _LENGTH, _said(value=longest)
+        case Shaped(shortest=shortest, longest=longest):
+            expectation, said = _LENGTH_BETWEEN, _said(min_value=shortest or None, max_value=longest)
         case _:
-            return _field_limits(field, name)
+            return None
+    return _rule(name, range_.name, expectation, {"column": name, **said}, range_.because)
 
 
-def _coded(field: Field, name: str) -> list[Rule]:
-    """The field's own limits, as far as the technique leaves them."""
-    low, high = (each if isinstance(each, Decimal) else None for each in (field.minimum, field.maximum))
-    match field.technique:
-        case TopCode(at=bound):
-            high = bound if high is None else min(high, bound)
-            low = None if low is None else min(low, bound)
-        case BottomCode(at=bound):
-            low = bound if low is None else max(low, bound)
-            high = None if high is None else max(high, bound)
-        case Round(multiple=step):
-            low = None if low is None else (low / step).to_integral_value(ROUND_FLOOR) * step
-            high = None if high is None else (high / step).to_integral_value(ROUND_CEILING) * step
-    bounds = {"min_value": low, "max_value": high}
-    arguments: dict[str, JsonValue] = {k: _number(v) for k, v in bounds.items() if v is not None}
-    if not arguments:
-        return []
-    return [_rule(name, "coded", _BETWEEN, {"column": name, **arguments}, "the technique's public bounds")]
-
-
-def _field_limits(field: Field, name: str) -> list[Rule]:
-    rules = []
-    if field.values:
-        arguments: dict[str, JsonValue] = {"column": name, "value_set": [*field.values]}
-        rules.append(_rule(name, "in_set", _IN_SET, arguments, "the charter closes this set"))
-    bounds = {"min_value": field.minimum, "max_value": field.maximum}
-    numbers = {key: _number(value) for key, value in bounds.items() if isinstance(value, Decimal)}
-    if numbers:
-        rules.append(_rule(name, "in_range", _BETWEEN, {"column": name, **numbers}, "the charter's limits"))
-    return rules
+def _said(**arguments: JsonValue) -> dict[str, JsonValue]:
+    return {key: value for key, value in arguments.items() if value is not None}
 
 
 def _rule(subject: str, suffix: str, expectation: str, arguments: dict[str, JsonValue], because: str) -> Rule:
     return Rule(rule=f"{subject}_{suffix}", expectation=expectation, arguments=arguments, because=because)
 
 
-def _number(value: Decimal) -> int | float:
+def _number(value: Decimal | None) -> int | float | None:
+    if value is None:
+        return None
     return int(value) if value == int(value) else float(value)
 
 

@@ -37,6 +37,8 @@ UNREACHABLE = Reason(
     "Check the name, the network and the settings (docs/settings.md); nothing was written.",
 )
 
+POSTGRES_KIND = "PostgreSQL"
+
 _PACKED = {".gz": "gzip", ".zip": "zip", ".bz2": "bzip2", ".zst": "zstd", ".xz": "xz"}
 _QUERY = re.compile(r"\s*(select|with|table|values)\b", re.IGNORECASE)
 _CHUNK = 1 << 20

@@ -4,7 +4,7 @@ Belongs here: the kinds, and the search over a column's distinct values. Must no
 searched (`expectations`), how a gate asks (`measures`).
 
 A regular expression in the engine passes over every distinct value; only what it leaves is looked at in
-Python, where `phonenumbers` and `python-stdnum` decide. Two sorts of kinds:
+Python (`recognizers`). Two sorts of kinds:
 
 - *certain*: nothing innocent looks like it (an address, a telephone number, an IBAN). One is too many. All
   candidates are looked at, up to `MOST_CANDIDATES`; a column with more fails, because nobody looked.
@@ -20,16 +20,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from math import log
 
 import duckdb
+
+from orchestration.scope.recognizers import is_card, is_iban, is_national_phone, is_phone, national_id
 
 MOST_CANDIDATES = 10_000
 SAMPLE = 2_000
 FEW = 20
 _UNLIKELY = log(1e6)
-_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL")
 
 _START, _END = r"(?:^|[^0-9A-Za-z])", r"(?:$|[^0-9A-Za-z])"
 
@@ -120,16 +120,16 @@ def _certain() -> tuple[Kind, ...]:
     iban = r"[A-Za-z]{2}[0-9]{2}(?:[A-Za-z0-9]{11,30}|(?: [A-Za-z0-9]{4}){2,7}(?: [A-Za-z0-9]{1,3})?)"
     return (
         Kind("email", r"([^\s@<>\"(),;:]+@(?:[^\s@.<>\"(),;:]+\.)+[^\s@.<>\"(),;:0-9]{2,})", lambda _: True),
-        Kind("phone", rf"{_START.replace('[^', '[^+')}(\+[1-9][0-9 ().\-/]{{6,20}}[0-9])", _is_phone),
-        Kind("phone", rf"{_START}(00[1-9][0-9]{{0,2}}[ .\-/(][0-9 ().\-/]{{5,18}}[0-9])", _is_phone),
-        Kind("phone", rf"(?:^|[^0-9A-Za-z+./:-])({national}){_END}", _is_national_phone),
-        Kind("iban", rf"{_START}({iban}){_END}", _is_iban),
+        Kind("phone", rf"{_START.replace('[^', '[^+')}(\+[1-9][0-9 ().\-/]{{6,20}}[0-9])", is_phone),
+        Kind("phone", rf"{_START}(00[1-9][0-9]{{0,2}}[ .\-/(][0-9 ().\-/]{{5,18}}[0-9])", is_phone),
+        Kind("phone", rf"(?:^|[^0-9A-Za-z+./:-])({national}){_END}", is_national_phone),
+        Kind("iban", rf"{_START}({iban}){_END}", is_iban),
         Kind(
             "national_id",
             rf"{_START}([A-Za-z]{{6}}[0-9]{{2}}[A-Za-z][0-9]{{2}}[A-Za-z][0-9]{{3}}[A-Za-z]){_END}",
-            _valid("it.codicefiscale"),
+            national_id("it.codicefiscale"),
         ),
-        Kind("national_id", rf"{_START}([0-9]{{6}}[-+A][0-9]{{3}}[0-9A-Y]){_END}", _valid("fi.hetu")),
+        Kind("national_id", rf"{_START}([0-9]{{6}}[-+A][0-9]{{3}}[0-9A-Y]){_END}", national_id("fi.hetu")),
     )
 
 
@@ -139,9 +139,9 @@ def _by_shape() -> tuple[tuple[Kind, ...], ...]:
     grouped = r"[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{5}"
     inside = rf"[^0-9A-Za-z]([0-9]{{15,16}}){_END}|{_START}([0-9]{{15,16}})[^0-9A-Za-z]"
     return (
-        (Kind("card", rf"{_START}({grouped}){_END}", _is_card, 0.1),),
-        (Kind("card", inside, _is_card, 0.1),),
-        (Kind("national_id", rf"{_START}([0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}){_END}", _valid("us.ssn"), 0.9),),
+        (Kind("card", rf"{_START}({grouped}){_END}", is_card, 0.1),),
+        (Kind("card", inside, is_card, 0.1),),
+        (_formatted(r"[0-9]{3}-[0-9]{2}-[0-9]{4}", "us.ssn", 0.9),),
         (_formatted(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", "br.cpf", 0.02),),
         (_formatted(r"[0-9]{6}[-+][0-9]{4}", "se.personnummer", 0.1),),
         _bare(r"[0-9]{8}[A-Za-z]", {"es.dni": 1 / 20}),
@@ -165,8 +165,8 @@ def _by_shape() -> tuple[tuple[Kind, ...], ...]:
         _bare(r"[0-9]{12}", {"in_.aadhaar": 1 / 9, "se.personnummer": 1 / 10}),
         _bare(r"[0-9]{13}", {"za.idnr": 1 / 9, "ro.cnp": 1 / 10, "kr.rrn": 1 / 10, "ch.ssn": 1 / 9}),
         (
-            Kind("card", r"^\s*([0-9]{15,16})\s*$", _is_card, 0.1, bare=True),
-            Kind("national_id", r"^\s*([0-9]{15})\s*$", _valid("fr.nir"), 1 / 50, bare=True),
+            Kind("card", r"^\s*([0-9]{15,16})\s*$", is_card, 0.1, bare=True),
+            Kind("national_id", r"^\s*([0-9]{15})\s*$", national_id("fr.nir"), 1 / 50, bare=True),
         ),
         _bare(r"[0-9]{17}[0-9Xx]", {"cn.ric": 1 / 10}),
     )
@@ -174,61 +174,10 @@ def _by_shape() -> tuple[tuple[Kind, ...], ...]:
 
 def _bare(shape: str, modules: dict[str, float]) -> tuple[Kind, ...]:
     return tuple(
-        Kind("national_id", rf"^\s*({shape})\s*$", _valid(module), chance, bare=True)
+        Kind("national_id", rf"^\s*({shape})\s*$", national_id(module), chance, bare=True)
         for module, chance in modules.items()
     )
 
 
 def _formatted(shape: str, module: str, chance: float) -> Kind:
-    return Kind("national_id", rf"{_START}({shape}){_END}", _valid(module), chance)
-
-
-def _valid(module: str) -> Callable[[str], bool]:
-    """`python-stdnum`'s answer for one kind of number."""
-
-    def holds(candidate: str) -> bool:
-        try:
-            return bool(import_module(f"stdnum.{module}").is_valid(candidate))
-        except KeyError:  # its register of birth places has gaps: nobody was born there
-            return False
-
-    return holds
-
-
-def _is_iban(candidate: str) -> bool:
-    """Check digits and the form of its country; the last group may be a short word that follows."""
-    from stdnum import iban
-
-    return bool(iban.is_valid(candidate) or iban.is_valid(candidate.rpartition(" ")[0]))
-
-
-def _is_card(candidate: str) -> bool:
-    """Luhn's check digit, and the first digits of a card scheme (ISO/IEC 7812)."""
-    from stdnum import luhn
-
-    digits = re.sub("[ -]", "", candidate)
-    schemes = r"4[0-9]{15}|(?:5[1-5]|2[2-7]|6[0245])[0-9]{14}|35[0-9]{14}|3[47][0-9]{13}"
-    return re.fullmatch(schemes, digits) is not None and bool(luhn.is_valid(digits))
-
-
-def _is_phone(candidate: str) -> bool:
-    """A valid number of some country, written with its country code."""
-    import phonenumbers
-
-    written = f"+{candidate[2:]}" if candidate.startswith("00") else candidate
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(written, None))
-    except phonenumbers.NumberParseException:
-        return False
-
-
-def _is_national_phone(candidate: str) -> bool:
-    """A valid number, grouped as people of one of the large numbering plans group theirs."""
-    import phonenumbers
-
-    return any(
-        phonenumbers.PhoneNumberMatcher(
-            candidate, region, leniency=phonenumbers.Leniency.STRICT_GROUPING
-        ).has_next()
-        for region in _REGIONS
-    )
+    return Kind("national_id", rf"{_START}({shape}){_END}", national_id(module), chance)

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
+from orchestration.charter.entities import ENTITIES, UNIT
 from orchestration.charter.model import Dataset
 from orchestration.engine.duck import confine, connect, quote_name, quote_text
 from orchestration.engine.fingerprint import fingerprint
@@ -28,7 +30,7 @@ from orchestration.scope.expectations import compile_suite
 from orchestration.scope.gate import GateResult, run_gate
 from orchestration.scope.manifest import Quality
 from orchestration.scope.normalization import register_normalizers
-from orchestration.scope.origin import UNREACHABLE, Origin, open_origin
+from orchestration.scope.origin import POSTGRES_KIND, UNREACHABLE, Origin, open_origin
 from orchestration.scope.pseudonymization import bind_keys
 from orchestration.scope.source import EMPTY, MALFORMED
 from orchestration.settings import Settings
@@ -50,6 +52,7 @@ NOT_GOOD_ENOUGH = Reason(
 )
 
 TABLE = "prepared"
+NotMeasured = Literal["aggregated", "about_nobody", "no_quasi_identifier"]
 _FAULTS_OF_THE_DESK = (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException)
 
 
@@ -80,6 +83,16 @@ class Preparation:
             k=None if self.anonymity is None else self.anonymity.k,
             unique=None if self.anonymity is None else round(self.anonymity.uniqueness, 6),
         )
+
+    @property
+    def not_measured(self) -> NotMeasured | None:
+        """Why there is no k and no uniqueness; None when there is."""
+        return _not_measured(self.dataset)
+
+    @property
+    def numbers_last(self) -> bool:
+        """Whether a row has the same number when it is read again: a table of a server has no order."""
+        return self.origin != POSTGRES_KIND
 
     def rejected_rows(self) -> Iterator[tuple[int, str]]:
         """Number (from 1, a header not counted) and reason of each row left out, in the source's order."""
@@ -132,7 +145,7 @@ def prepared(
             raise QualityGateError(NOT_GOOD_ENOUGH, dataset=dataset.id, rules=rules)
         on_step("Measuring anonymity")
         rows, content = fingerprint(connection, TABLE, key)
-        anonymity = _anonymity(connection, dataset, compiled.columns)
+        anonymity = _anonymity(connection, dataset)
         yield Preparation(
             connection, folder, dataset, origin.kind, compiled, gate, anonymity, rejected, intake.dropped,
             rows, content,
@@ -177,15 +190,20 @@ def _fitting(
     return rejected
 
 
-def _anonymity(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, columns: tuple[str, ...]
-) -> Anonymity | None:
-    """By the charter's quasi-identifiers; None where no column is one."""
-    classes = {field.attribute: field.classification for field in dataset.fields}
-    quasi = [name for name in columns if classes[name] == "quasi_identifier"]
-    sensitive = [name for name in columns if classes[name] == "sensitive"]
-    unit = "unit" if "unit" in columns else None
-    return measure(connection, TABLE, quasi, sensitive, unit=unit) if quasi else None
+def _anonymity(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> Anonymity | None:
+    """What the room will measure; None where there is nothing to measure."""
+    if _not_measured(dataset):
+        return None
+    return measure(connection, TABLE, dataset.quasi_identifiers, dataset.sensitive_attributes, unit=UNIT)
+
+
+def _not_measured(dataset: Dataset) -> NotMeasured | None:
+    entity = ENTITIES[dataset.entity]
+    if entity.aggregated:
+        return "aggregated"
+    if not entity.privacy_unit:
+        return "about_nobody"
+    return None if dataset.quasi_identifiers else "no_quasi_identifier"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

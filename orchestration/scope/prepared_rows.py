@@ -1,20 +1,37 @@
 """What the room asks of each row that a contributor prepared: could the technique have given this value?
 
-A prepared row is kept when every attribute lies in its technique's range: a pseudonym looks like one, a band
-is one of the charter's, a date is cut where the charter cuts it. Otherwise it goes to quarantine. Whether the
-table as a whole is good enough is the gate's question. Reasons are those of `coercion`.
+A prepared row is kept when every attribute lies in its technique's range (`ranges`): a pseudonym looks like
+one, a band is one of the charter's, a date is cut where the charter cuts it. Otherwise it goes to
+quarantine. Whether the table as a whole is good enough is the gate's question. Reasons are those of
+`coercion`.
 """
 
 from __future__ import annotations
 
-from orchestration.charter.fields import Clamp, Field, Generalize, Pass, Pseudonymize
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+from orchestration.charter.fields import Field
 from orchestration.charter.model import Dataset
 from orchestration.engine.duck import quote_name, quote_text
 from orchestration.scope.coercion import Intake
 from orchestration.scope.deidentification import compile_preparation
+from orchestration.scope.ranges import (
+    AtMostLong,
+    Between,
+    FirstDays,
+    Labels,
+    Multiples,
+    Pseudonyms,
+    Range,
+    Redacted,
+    Shaped,
+    ranges,
+)
 from orchestration.scope.tabular import Source
+from orchestration.scope.techniques.duck import redacted
 
-_PSEUDONYM = "[0-9a-f]{64}"
 _ORDER = ("required", "type", "too_long", "out_of_range", "not_allowed")
 
 
@@ -44,39 +61,31 @@ def compile_prepared_intake(dataset: Dataset, source: Source) -> Intake:
 def _tests(field: Field, column: str) -> list[tuple[str, str]]:
     """SQL conditions of a value that cannot have come out, each with its reason."""
     required = [(f"{column} IS NULL", "required")] if field.required else []
-    match field.technique:
-        case Pseudonymize():
-            return [*required, (f"NOT regexp_full_match({column}, '{_PSEUDONYM}')", "type")]
-        case Clamp(low=low, high=high):
-            return [*required, (f"{column} < {low} OR {column} > {high}", "out_of_range")]
-        case Generalize(to=unit) if unit is not None:
-            bounds = [
-                (f"{column} {sign} date_trunc('{unit}', DATE '{bound}')", "out_of_range")
-                for sign, bound in (("<", field.minimum), (">", field.maximum))
-                if bound is not None
-            ]
-            return [*required, (f"date_trunc('{unit}', {column}) <> {column}", "out_of_range"), *bounds]
-        case Generalize(bands=bands):
-            return [*required, (_not_in(column, tuple(band.label for band in bands)), "not_allowed")]
-        case Pass():
-            return [*required, *_limits(field, column)]
-        case _:
-            return required
+    return [*required, *(test for each in ranges(field) for test in _outside(each, column))]
 
 
-def _limits(field: Field, column: str) -> list[tuple[str, str]]:
-    """The field's own limits, where the value comes out as it went in."""
-    tests = []
-    if field.max_length is not None:
-        tests.append((f"length({column}) > {field.max_length:d}", "too_long"))
-    for sign, bound in (("<", field.minimum), (">", field.maximum)):
-        if bound is not None:
-            literal = str(bound) if field.type in ("integer", "decimal") else quote_text(str(bound))
-            tests.append((f"{column} {sign} {literal}", "out_of_range"))
-    if field.values:
-        tests.append((_not_in(column, field.values), "not_allowed"))
-    return tests
+def _outside(range_: Range, column: str) -> Iterator[tuple[str, str]]:
+    match range_:
+        case Pseudonyms():
+            yield f"NOT regexp_full_match({column}, '[0-9a-f]{{64}}')", "type"
+        case Labels(labels=labels):
+            yield f"{column} NOT IN ({', '.join(map(quote_text, labels))})", "not_allowed"
+        case Between(low=low, high=high):
+            if low is not None:
+                yield f"{column} < {_literal(low)}", "out_of_range"
+            if high is not None:
+                yield f"{column} > {_literal(high)}", "out_of_range"
+        case Shaped(pattern=pattern):
+            yield f"NOT regexp_full_match({column}, {quote_text(pattern)})", "not_allowed"
+        case AtMostLong(longest=longest):
+            yield f"length({column}) > {longest:d}", "too_long"
+        case Multiples(of=step):
+            yield f"{column} % {step:f} <> 0", "out_of_range"
+        case FirstDays(of=unit):
+            yield f"date_trunc('{unit}', {column}) <> {column}", "out_of_range"
+        case Redacted():
+            yield f"{redacted(column)} <> {column}", "not_allowed"
 
 
-def _not_in(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} NOT IN ({', '.join(map(quote_text, values))})"
+def _literal(bound: Decimal | date) -> str:
+    return f"{bound:f}" if isinstance(bound, Decimal) else quote_text(str(bound))

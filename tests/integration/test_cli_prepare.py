@@ -53,7 +53,8 @@ def test_what_would_leave_is_shown_masked_and_nothing_is_written(desk: Path, dem
     shown = prepare(desk, demographics, "--dry-run")
     assert shown.code == 0, shown.err
     assert shown.too_wide == []
-    assert "99·99" in shown.out
+    assert "one of 6" in shown.out  # the shape of an age group would tell which one it is
+    assert "99·99" not in shown.out
     assert not any(age in shown.out for age in AGES)
     assert "k = 1;" in shown.out
     document = prepare(desk, demographics, "--dry-run", "--json").document
@@ -65,6 +66,17 @@ def test_what_would_leave_is_shown_masked_and_nothing_is_written(desk: Path, dem
 def test_nobody_there_to_agree_means_no(desk: Path, demographics: Path) -> None:
     assert prepare(desk, demographics, "--out", desk / "unsent").err.count("prepare.not_confirmed") == 1
     assert not (desk / "unsent").exists()
+
+
+def load_answers(url: str, demographics: Path, csv: Path) -> None:
+    """The answers as a table of PostgreSQL."""
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (FROM '{demographics}') TO '{csv}' (FORMAT csv)")
+    header, *_ = csv.read_text().splitlines()
+    with psycopg.connect(url) as server, server.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE answers ({', '.join(f'{name} text' for name in header.split(','))})")  # type: ignore[arg-type]
+        with cursor.copy("COPY answers FROM STDIN (FORMAT csv, HEADER)") as copy:
+            copy.write(csv.read_bytes())
 
 
 def test_every_kind_of_source_has_the_same_content(
@@ -82,11 +94,7 @@ def test_every_kind_of_source_has_the_same_content(
             (f"{rows} WHERE household_id::BIGINT % 2 = 1", "folder/odd.csv", "csv"),
         ):
             connection.execute(f"COPY (SELECT * {query}) TO '{sources / file}' (FORMAT {kind})")
-    with psycopg.connect(postgres_url) as server, server.cursor() as cursor:
-        header = (sources / "rows.csv").read_text().splitlines()[0]
-        cursor.execute(f"CREATE TABLE answers ({', '.join(f'{name} text' for name in header.split(','))})")  # type: ignore[arg-type]
-        with cursor.copy("COPY answers FROM STDIN (FORMAT csv, HEADER)") as copy:
-            copy.write((sources / "rows.csv").read_bytes())
+    load_answers(postgres_url, demographics, sources / "rows.csv")
     monkeypatch.setenv("GLASSHOUSE_SOURCE_DSN", postgres_url)
     contents = set()
     names = ("rows.csv", "rows.tsv", "rows.ndjson", "folder")
@@ -114,6 +122,30 @@ def test_rows_left_out_are_listed_by_number_and_reason(desk: Path, demographics:
     assert listed.read_text().splitlines() == ["row,reason", "3,not_allowed", "7,required"]
     assert stat.S_IMODE(listed.stat().st_mode) == 0o600
     assert made.document["quality"]["rejected"] == {"not_allowed": 1, "required": 1}
+
+
+def test_rows_are_given_for_fewer_purposes_than_the_charter_permits(desk: Path, demographics: Path) -> None:
+    options = ("--yes", "--json", "--out", desk / "purposes")
+    made = prepare(desk, demographics, "--purpose", "customer_insight", *options)
+    assert made.code == 0, made.err
+    manifest = claimed_manifest(read_envelope(Path(made.document["delivery"])))
+    assert manifest.purposes == ("customer_insight",)
+    assert manifest.prepared is not None
+    said = manifest.prepared.provenance.use.intended_purpose
+    assert [each.code for each in said] == ["customer_insight"]
+    assert prepare(desk, demographics, "--purpose", "fun", "--yes").refusal == "contribution.purpose"
+
+
+def test_row_numbers_of_a_server_are_said_to_count_one_reading(
+    desk: Path, demographics: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLASSHOUSE_SOURCE_DSN", postgres_url)
+    load_answers(postgres_url, demographics, desk / "answers.csv")
+    with psycopg.connect(postgres_url) as server:
+        server.execute("UPDATE answers SET age = 'secret' WHERE household_id = '1'")
+    made = prepare(desk, "postgres:answers", "--yes", "--out", desk / "server")
+    assert made.code == 0, made.err
+    assert "count this one reading" in " ".join(made.out.split())
 
 
 def test_raw_rows_do_not_even_leave_the_desk(desk: Path, demographics: Path) -> None:

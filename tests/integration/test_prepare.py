@@ -81,7 +81,7 @@ def test_the_vault_has_desk_pseudonyms_and_the_room_has_others(
     key = house.house.pseudonym_key("tiny")
     desk = hmac.new(key, b"household\0" + household(1).encode(), hashlib.sha256).hexdigest()
     with connect(house.house.settings) as connection:
-        relation = house.house.vault.reader(connection, contribution)
+        relation = house.house.vault.reader(contribution).relation(connection)
         in_vault = {row[0] for row in connection.execute(f"SELECT unit FROM {relation}").fetchall()}
     assert desk in in_vault
     assert desk not in {row[0] for row in room_rows(house, contribution)}

@@ -1,4 +1,4 @@
-"""Rewriting of vault and room, killed between any two changes to the disk: nothing is lost, no old key stays."""
+"""Rewriting vault and room, killed between any two changes to the disk: nothing is lost, no old key stays."""
 
 from __future__ import annotations
 

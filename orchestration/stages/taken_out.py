@@ -30,13 +30,15 @@ def without_people(
 ) -> str:
     """`query`, a query of rows as the vault will hold them, without those of people taken out before.
 
-    A contributor may deliver them again by mistake; what was withdrawn does not come back that way.
+    A contributor may deliver them again by mistake; what was withdrawn does not come back that way. Those who
+    wait still stay: without them, the new delivery would show who leaves before others leave with them.
     """
     with house.state(collaboration) as state:
-        asked = [row for row in state.rows(tables.withdrawals, dataset=dataset.id) if row.list_digest]
-    if not asked:
+        applied = state.rows(tables.withdrawals, dataset=dataset.id, status="applied")
+    lists = [row for row in applied if row.list_digest]
+    if not lists:
         return query
-    read_lists(house, collaboration, connection, asked)
+    read_lists(house, collaboration, connection, lists)
     return People(dataset, f"({query})", prepared).others()
 
 

@@ -172,3 +172,16 @@ def test_who_is_given_a_dataset_cannot_take_back_what_another_gave(refreshed_hou
     payload = ContributionWithdrawn(contribution=row.contribution, dataset="products", reason="error")
     with pytest.raises(GlasshouseError, match=r"^withdrawal[.]no_such_contribution: "):
         tiny.act("panel.steward", row.contribution, payload)
+
+
+def test_a_new_delivery_does_not_show_who_waits_and_brings_back_nobody_who_left(
+    refreshed_house: TinyHouse,
+) -> None:
+    tiny = refreshed_house
+    take_out(tiny, household(1))
+    tiny.accept("people", tiny.deliver("people", csv_bytes(people_rows()[:119])))
+    assert [len(units) for units in _units(tiny, "people")] == [UNITS, UNITS - 1], "nobody left alone"
+    take_out(tiny, *(household(n) for n in range(2, 6)))
+    apply_due(tiny.house, "tiny")
+    tiny.accept("people", tiny.deliver("people", csv_bytes(people_rows()[:118])))
+    assert [len(units) for units in _units(tiny, "people")] == [UNITS - 5, UNITS - 6, UNITS - 7]

@@ -221,7 +221,7 @@ def test_an_unexpected_error_shows_only_its_public_form(
     def fail(*_: object) -> None:
         raise RuntimeError("jane@example.com")
 
-    monkeypatch.setattr("orchestration.portal.app.head", fail)
+    monkeypatch.setattr("orchestration.portal.pages.head", fail)
     answer = client_of(house).get("/log")
     assert answer.status_code == 500
     assert "internal.unexpected" in answer.text

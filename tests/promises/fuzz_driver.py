@@ -20,6 +20,7 @@ from pathlib import Path
 
 from orchestration.audit.replay import replay
 from orchestration.audit.verify import verify_log
+from orchestration.engine.tree import remove_tree
 from orchestration.errors import GlasshouseError
 from orchestration.participants.enrollment import rotate_key
 from orchestration.participants.invitation import open_invitation
@@ -53,7 +54,7 @@ def enter(home: Path) -> tuple[TinyHouse, dict[str, SigningKey]]:
         tiny.keys[member] = new_key(member)
     for participant in ("shop", "panel"):
         for left in tiny.landing(participant).iterdir():  # of a case that was killed
-            left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left)
+            _clear(left)
         (tiny.landing(participant) / "sentinel").mkdir()  # somebody's delivery, still on its way
         (tiny.landing(participant) / "sentinel" / "half.csv").write_text("household_id")
     return tiny, stale
@@ -62,10 +63,10 @@ def enter(home: Path) -> tuple[TinyHouse, dict[str, SigningKey]]:
 def rules(tiny: TinyHouse, stale: dict[str, SigningKey], place: Path) -> Rules:
     """What the fuzzer needs of this house; plants what must stay as it is."""
     outside, desk = place / "outside", place / "desk"
-    if not outside.exists():
-        outside.mkdir()
-        (outside / "secret.csv").write_text(f"household_id,age,income\n{STEM}-outside,old,low\n")
-        os.mkfifo(outside / "pipe")
+    shutil.rmtree(outside, ignore_errors=True)  # of a process that was ended in the middle of a case
+    outside.mkdir()
+    (outside / "secret.csv").write_text(f"household_id,age,income\n{STEM}-outside,old,low\n")
+    os.mkfifo(outside / "pipe")
     desk.mkdir(exist_ok=True)
     source = desk / "people.csv"
     source.write_bytes(csv_bytes(people_rows()))
@@ -108,13 +109,17 @@ def run_case(tiny: TinyHouse, oracle: Oracle, given: Rules, seed: int, number: i
         outcome.problems.insert(0, f"crash: {crash}")
     for left in tiny.landing(participant).iterdir():
         if left.name != "sentinel":
-            left.unlink() if left.is_symlink() or not left.is_dir() else os.system(f"rm -rf -- {str(left)!r}")
+            _clear(left)
     shutil.rmtree(given.outside / "delivery", ignore_errors=True)
     (given.outside / "would-fit").unlink(missing_ok=True)
     return {
         "case": number, "recipe": str(drawn), "names": drawn.names, "end": outcome.end,
         "problems": outcome.problems, "seconds": round(seconds, 2),
     }  # fmt: skip
+
+
+def _clear(left: Path) -> None:
+    left.unlink() if left.is_symlink() or not left.is_dir() else remove_tree(left)
 
 
 def examine(tiny: TinyHouse) -> list[str]:

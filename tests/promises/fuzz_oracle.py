@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import duckdb
@@ -259,7 +260,8 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
     found: dict[str, tuple[object, ...]] = {}
     for path in sorted(folder.rglob("*")):
         stat = path.lstat()
-        data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        is_small = S_ISREG(stat.st_mode) and stat.st_size <= _READ_WHOLE
+        data = path.read_bytes() if is_small else b""
         found[str(path.relative_to(folder))] = (stat.st_mode, stat.st_size, stat.st_mtime_ns, data)
     return found
 

@@ -124,7 +124,7 @@ def verify(
         key = SSlibKey.from_dict(str(public_key["keyid"]), dict(parts))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(UNREADABLE_ENVELOPE, kind=kind) from error
-    if parsed.payload_type != payload_type or not _spelled_once(envelope):
+    if parsed.payload_type != payload_type or not _is_bare(envelope) or not _spelled_once(envelope):
         raise IntegrityError(BAD_SIGNATURE, kind=kind)
     try:
         parsed.verify([key], threshold=1)
@@ -132,6 +132,13 @@ def verify(
         raise IntegrityError(BAD_SIGNATURE, kind=kind) from error
     payload: JsonValue = json.loads(parsed.payload)
     return payload
+
+
+def _is_bare(envelope: dict[str, Any]) -> bool:
+    """Whether it holds a payload, one signature, and nothing that nobody signed: it is kept as evidence."""
+    if set(envelope) != {"payload", "payloadType", "signatures"} or len(envelope["signatures"]) != 1:
+        return False
+    return set(envelope["signatures"][0]) == {"keyid", "sig"}
 
 
 def _spelled_once(envelope: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from a row; then it has no value there. https://github.com/ndjson/ndjson-spec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import duckdb
 
@@ -24,8 +24,14 @@ from orchestration.scope.tabular import (
 )
 
 
-def open_ndjson(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> Source:
+def open_ndjson(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[str], wanted: Collection[str] | None = None
+) -> Source:
     """Files read as one, whatever the order of their keys.
+
+    Args:
+        wanted: keys to read; of the others there is only the name. One row may have thousands of keys, and
+            looking for each of them in each of millions of short rows would take days.
 
     Raises: ContributionError (`malformed`, `empty`, `duplicate_columns`, `too_many_columns`).
     """
@@ -38,10 +44,13 @@ def open_ndjson(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> 
     except duckdb.InvalidInputException:
         raise ContributionError(MALFORMED, format="NDJSON") from None
     require_names(names)
-    pointers = ", ".join(quote_text(_pointer(name)) for name in names)
-    values = ", ".join(f"{_text(f'v[{i + 1}]')} AS c{i}" for i in range(len(names)))
-    relation = f"(SELECT {values} FROM (SELECT json_extract(json, [{pointers}]) AS v FROM {objects}))"
-    columns = {name: f"c{i}" for i, name in enumerate(names)}
+    read = [name for name in names if wanted is None or name in wanted]
+    pointers = ", ".join(quote_text(_pointer(name)) for name in read)
+    values = ", ".join(f"{_text(f'v[{i + 1}]')} AS c{i}" for i in range(len(read))) or "v"
+    relation = (
+        f"(SELECT {values} FROM (SELECT json_extract(json, [{pointers}]::VARCHAR[]) AS v FROM {objects}))"
+    )
+    columns = dict.fromkeys(names, "NULL") | {name: f"c{i}" for i, name in enumerate(read)}
     return Source(relation, columns, {name: "JSON[]" if name in nested else "VARCHAR" for name in names})
 
 
@@ -68,14 +77,13 @@ def _keys(connection: duckdb.DuckDBPyConnection, objects: str) -> tuple[list[str
     names = [str(name) for (name,) in found]
     if len(names) > MOST_COLUMNS:
         return names, set()
-    pointers = ", ".join(quote_text(_pointer(name)) for name in names)
     # A list or an object begins with its bracket: looking there is cheaper than asking for its type.
     nested = connection.execute(
-        "SELECT DISTINCT i FROM (SELECT unnest(v) AS value, generate_subscripts(v, 1) AS i FROM"
-        f" (SELECT json_extract(json, [{pointers}]) AS v FROM {objects}))"
+        "SELECT DISTINCT name FROM (SELECT unnest(json_keys(json)) AS name,"
+        f" unnest(json_extract(json, '$.*')) AS value FROM {objects})"
         " WHERE left(value::VARCHAR, 1) IN ('[', '{')"
     ).fetchall()
-    return names, {names[i - 1] for (i,) in nested}
+    return names, {str(name) for (name,) in nested}
 
 
 def _text(value: str) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import duckdb
 
 from orchestration.errors import ContributionError, Reason
 from orchestration.scope.csv_files import open_csv
-from orchestration.scope.manifest import IS_LINK, Format, Manifest
+from orchestration.scope.manifest import IS_LINK, MANIFEST_FILE, Format, Manifest
 from orchestration.scope.ndjson_files import open_ndjson
 from orchestration.scope.parquet_files import open_parquet
 from orchestration.scope.tabular import EMPTY as EMPTY
@@ -27,6 +28,11 @@ NO_FILE = Reason(
     "contribution.no_file",
     "The file that the manifest names is not in the delivery.",
     "Deliver the data file beside its manifest.",
+)
+MORE_FILES = Reason(
+    "contribution.more_files",
+    "The delivery holds more than its manifest and the one file that the manifest names.",
+    "Deliver each file as a delivery of its own (`glasshouse contribute`).",
 )
 TOO_LARGE = Reason(
     "contribution.too_large",
@@ -80,8 +86,8 @@ def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
     Args:
         limit: the charter's maximum size in bytes.
 
-    Raises: ContributionError (`link`, `no_file`, `too_large`, `empty`, `wrong_digest`, `nul_bytes`,
-    `encoding`).
+    Raises: ContributionError (`link`, `no_file`, `too_large`, `empty`, `wrong_digest`, `compressed`,
+    `nul_bytes`, `encoding`, `more_files`).
     """
     path = delivery / manifest.file
     if path.is_symlink():
@@ -107,6 +113,9 @@ def check_file(delivery: Path, manifest: Manifest, *, limit: int) -> Path:
         raise ContributionError(COMPRESSED, kind=kind)
     if is_text:
         text.require(manifest.format)
+    with os.scandir(delivery) as entries:
+        if any(entry.name not in (MANIFEST_FILE, manifest.file) for entry in entries):
+            raise ContributionError(MORE_FILES)  # they would be gone with the folder, and nobody told
     return path
 
 
@@ -149,16 +158,29 @@ def packing(start: bytes) -> str | None:
     return next((kind for magic, kind in _PACKED.items() if start.startswith(magic)), None)
 
 
-def open_source(connection: duckdb.DuckDBPyConnection, path: Path, format_: str) -> Source:
+def open_source(
+    connection: duckdb.DuckDBPyConnection, path: Path, format_: str, wanted: Collection[str] | None = None
+) -> Source:
     """The file as a table expression.
+
+    Args:
+        wanted: columns that will be read; default: all.
 
     Raises: ContributionError (`malformed`, `encoding`, `empty`, `duplicate_columns`, `too_many_columns`).
     """
-    return open_files(connection, [str(path)], format_)
+    return open_files(connection, [str(path)], format_, wanted)
 
 
-def open_files(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], format_: str) -> Source:
+def open_files(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Sequence[str],
+    format_: str,
+    wanted: Collection[str] | None = None,
+) -> Source:
     """Files of one format and one schema as one table expression; their order means nothing.
+
+    Args:
+        wanted: columns that will be read; default: all. Only NDJSON needs to be told.
 
     Raises: like `open_source`; ContributionError (`prepare.mixed_columns`).
     """
@@ -166,7 +188,7 @@ def open_files(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], form
         case "parquet":
             return open_parquet(connection, paths)
         case "ndjson":
-            return open_ndjson(connection, paths)
+            return open_ndjson(connection, paths, wanted)
         case _:
             return open_csv(connection, paths, format_)
 

@@ -78,7 +78,8 @@ def open_arrived(
     Raises: ContributionError with the first reason for which the file cannot be read.
     """
     if manifest.prepared is None:
-        source = open_source(connection, file, manifest.format)
+        wanted = {field.name for field in dataset.fields}
+        source = open_source(connection, file, manifest.format, wanted)
         return Arrived(file, source, compile_intake(dataset, source))
     shared = house.pseudonym_key(charter.collaboration)
     if manifest.prepared.key_id != shared_key_id(shared):

@@ -340,10 +340,19 @@ def _refuse(
 ) -> None:
     """Seal, record, clean up: in this order, so that a kill in between loses nothing."""
     house, collaboration = run.house, run.charter.collaboration
-    subject = quarantine.subject(collaboration, participant, folder)
+    try:
+        sizes = (each.max_bytes for each in run.charter.datasets if each.participant == participant)
+        quarantine.require_keepable(folder, max(sizes, default=0))
+        is_kept, subject = (
+            error.reason is not DUPLICATE,
+            quarantine.subject(collaboration, participant, folder),
+        )
+    except ContributionError as beyond:
+        error = beyond
+        is_kept, subject = False, quarantine.subject_unread(collaboration, participant, folder)
     if not _stands(house, collaboration, subject, error.code):
         steward = quarantine.steward_of(house, collaboration, participant, _envelope(folder))
-        digest = None if error.reason is DUPLICATE else quarantine.seal(house, folder, subject, steward)
+        digest = quarantine.seal(house, folder, subject, steward) if is_kept else None
         payload = ContributionRefused(
             dataset=dataset,
             participant=participant,

@@ -21,14 +21,25 @@ from orchestration.audit import governance_tables as g
 from orchestration.digests import digest_file, digest_json
 from orchestration.engine import sealing
 from orchestration.engine.files import replacing, sync
-from orchestration.errors import ContributionError, IntegrityError
+from orchestration.engine.tree import is_within, regular_files, remove_tree
+from orchestration.errors import ContributionError, IntegrityError, Reason
 from orchestration.house import House
 from orchestration.participants import deliveries
 from orchestration.participants.state import Key, State
 from orchestration.scope.manifest import check_delivery_name
 from orchestration.signing import SigningKey
 
+BEYOND_KEEPING = Reason(
+    "contribution.beyond_keeping",
+    "The delivery holds more than any delivery may: over {files:,} files, {depth} folders inside each other,"
+    " or {size:,} bytes. It was removed, and no sealed copy of it is kept.",
+    "Deliver the data file and its manifest alone, as `glasshouse contribute` makes them.",
+)
+
 _NAMES = "names.age"
+_MOST_FILES = 1000
+_MOST_FOLDERS = 16
+_MOST_BYTES = 64 << 20  # and ten times what the charter allows
 _REMOVED = ".removed"
 _ABANDONED_SECONDS = 24 * 3600
 
@@ -39,6 +50,27 @@ def public_name(folder: Path) -> str:
         return check_delivery_name(folder.name)
     except ContributionError:
         return f"unnamed-{hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:12]}"
+
+
+def require_keepable(folder: Path, largest: int) -> None:
+    """Refuse a delivery so large, or so strangely made, that a sealed copy would harm the house.
+
+    Args:
+        largest: bytes that the charter allows this participant's files.
+
+    Raises: ContributionError (`contribution.beyond_keeping`).
+    """
+    size = _MOST_BYTES + 10 * largest
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    if not is_within(folder, files=_MOST_FILES, depth=_MOST_FOLDERS, size=size):
+        raise ContributionError(BEYOND_KEEPING, files=_MOST_FILES, depth=_MOST_FOLDERS, size=size)
+
+
+def subject_unread(collaboration: str, participant: str, folder: Path) -> str:
+    """What the refusal of a delivery is about whose content nobody reads: each is one of its own."""
+    said = [collaboration, participant, public_name(folder), secrets.token_hex(16)]
+    return f"refused-{digest_json([*said])[7:19]}"
 
 
 def subject(collaboration: str, participant: str, folder: Path) -> str:
@@ -145,13 +177,16 @@ def remove(folder: Path) -> None:
         return
     gone = folder.with_name(f".{secrets.token_hex(8)}{_REMOVED}")
     folder.rename(gone)
-    shutil.rmtree(gone)
+    if gone.is_dir():
+        remove_tree(gone)
+    else:
+        gone.unlink()
 
 
 def sweep(landing: Path) -> None:
     """Delete what a killed process left here: deliveries taken out, and ones never finished putting in."""
-    for gone in landing.glob(f".*{_REMOVED}"):
-        shutil.rmtree(gone, ignore_errors=True)
+    for gone in landing.glob(f".*{_REMOVED}*"):
+        remove_tree(gone)
     for unfinished in landing.glob(".*.partial"):
         if unfinished.lstat().st_mtime < time.time() - _ABANDONED_SECONDS:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -159,6 +194,4 @@ def sweep(landing: Path) -> None:
 
 def _files(folder: Path) -> list[Path]:
     """Every regular file of a delivery; links are not followed."""
-    if folder.is_symlink():
-        return []
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    return [] if folder.is_symlink() else regular_files(folder)

@@ -87,6 +87,13 @@ def unsigned(house: TinyHouse, _: Path) -> str:
     return house.deliver("people", SECRET, name="bad", envelope={**signed, "signatures": []})
 
 
+def said_beside_the_signature(house: TinyHouse, _: Path) -> str:
+    signed = house.keys["panel.steward"].sign(
+        house.claims("people", SECRET, "csv", 1), "application/vnd.glasshouse.manifest+json"
+    )
+    return house.deliver("people", SECRET, name="bad", envelope={**signed, "note": CANARY})
+
+
 def changed_after_signing(house: TinyHouse, _: Path) -> str:
     signed = house.keys["panel.steward"].sign(
         house.claims("people", SECRET, "csv", 2), "application/vnd.glasshouse.manifest+json"
@@ -133,10 +140,44 @@ def nested_files(house: TinyHouse, _: Path) -> str:
     return name
 
 
+def second_file(house: TinyHouse, _: Path) -> str:
+    name = house.deliver("people", SECRET, name="bad")
+    (house.landing("panel") / name / "people-2.csv").write_bytes(SECRET)
+    return name
+
+
+def beyond(shape: Callable[[Path], object]) -> Deliver:
+    """A delivery of which the house could not even keep a copy."""
+
+    def deliver(house: TinyHouse, _: Path) -> str:
+        name = house.deliver("people", SECRET, name="bad")
+        shape(house.landing("panel") / name)
+        return name
+
+    return deliver
+
+
+def many_files(folder: Path) -> None:
+    for number in range(1_000):
+        (folder / f"part-{number}").touch()
+
+
+def deep_folders(folder: Path) -> None:
+    for _ in range(1_500):
+        folder = folder / "d"
+        folder.mkdir()
+
+
+def hole(folder: Path) -> None:
+    os.truncate(folder / "people.csv", 1 << 40)
+
+
 REFUSED: dict[str, tuple[str, Deliver]] = {
     "wrong digest": ("wrong_digest", people(sha256="sha256:" + "0" * 64)),
     "wrong digest, more files": ("wrong_digest", nested_files),
+    "a second file": ("more_files", second_file),
     "unsigned": ("unsigned", unsigned),
+    "something beside the signature": ("unsigned", said_beside_the_signature),
     "changed after signing": ("unsigned", changed_after_signing),
     "signed by an unregistered key": ("unsigned", people(key=SigningKey.from_seed(b"u" * 32))),
     "signed by another participant's steward": ("wrong_signer", people(signer="shop.steward")),
@@ -245,6 +286,23 @@ def test_a_bad_delivery_is_refused_on_record_and_sealed(case: str, house: TinyHo
     assert not list(house.root.rglob("*.partial"))
     assert run_what_waits(house).keys() <= {good}, "nothing is left to do for the refused one"
     assert len(house.payloads("contribution.refused")) == 1
+
+
+@pytest.mark.parametrize("shape", [many_files, deep_folders, hole])
+def test_a_delivery_beyond_keeping_is_refused_on_record_and_removed(
+    house: TinyHouse, shape: Callable[[Path], object]
+) -> None:
+    for _ in range(2):
+        name = beyond(shape)(house, Path())
+        good = house.deliver("products", csv_bytes(product_rows()[: 3 + house.count]))
+        assert run_what_waits(house)[good] == "accepted"
+        assert not (house.landing("panel") / name).exists()
+    refusals = house.payloads("contribution.refused")
+    assert [(each.code, each.sealed) for each in refusals] == [("contribution.beyond_keeping", None)] * 2  # type: ignore[attr-defined]
+    assert list(house.house.quarantine.iterdir()) == []
+    assert list(house.landing("panel").iterdir()) == []
+    assert CANARY.encode() not in house.everything_on_disk()
+    verify_log(house.house.log, house.house.checkpoints, house.house.operator.public).require()
 
 
 def test_what_lies_behind_a_link_is_neither_read_nor_removed(house: TinyHouse, tmp_path: Path) -> None:

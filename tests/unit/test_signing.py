@@ -63,6 +63,15 @@ def test_type_key_and_presence_of_a_signature_count() -> None:
     assert code_of(envelope, stranger) == "signature.invalid"
 
 
+def test_nothing_stands_beside_what_was_signed() -> None:
+    envelope = KEY.sign({"rows": 1}, TYPE)
+    (signature,) = envelope["signatures"]
+    other = SigningKey.generate().sign({"rows": 1}, TYPE)["signatures"]
+    assert code_of({**envelope, "note": "unsigned"}) == "signature.invalid"
+    assert code_of({**envelope, "signatures": [{**signature, "note": "unsigned"}]}) == "signature.invalid"
+    assert code_of({**envelope, "signatures": [signature, *other]}) == "signature.invalid"
+
+
 @pytest.mark.parametrize(
     "envelope", [{}, {"payload": "%"}, {"payload": "", "payloadType": TYPE, "signatures": 5}]
 )

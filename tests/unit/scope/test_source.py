@@ -128,6 +128,21 @@ def test_ndjson_that_is_read(tmp_path: Path, data: bytes, expected: list[dict[st
     assert rows(csv(tmp_path, data), "ndjson") == expected
 
 
+def test_only_the_wanted_keys_are_looked_for(tmp_path: Path) -> None:
+    """One row with thousands of keys does not make each of a million others dear."""
+    keys = ", ".join(f'"k{number}": [1]' for number in range(4_000))
+    path = csv(tmp_path, f'{{"a": 7, {keys}}}\n'.encode() + b"{}\n" * 1_000_000)
+    with duckdb.connect() as connection:
+        source = open_source(connection, path, "ndjson", {"a", "not there"})
+        asked = f"SELECT count(*), count({source.columns['a']}), count({source.columns['k5']}) FROM"
+        assert connection.execute(f"{asked} {source.relation}").fetchone() == (1_000_001, 1, 0)
+        nothing = open_source(connection, path, "ndjson", ())
+        assert connection.execute(f"SELECT count(*) FROM {nothing.relation}").fetchone() == (1_000_001,)
+    assert len(source.columns) == 4_001
+    assert source.scalar("a")
+    assert not source.scalar("k5")
+
+
 def test_a_key_that_holds_lists_or_objects_is_nobodys_field(tmp_path: Path) -> None:
     path = csv(tmp_path, b'{"a": "[1]", "b": 1, "c": 1}\n{"a": "{", "b": [1], "c": {"d": 2}}\n')
     with duckdb.connect() as connection:

@@ -31,7 +31,7 @@ class Clause(BaseModel):
 # Slugs become SQL names, folder names and asset keys, so they can hold nothing that needs quoting.
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 MemberId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}\.[a-z][a-z0-9_]{0,47}$")]
-ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_ ]{0,62}$")]
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_ -]{0,62}$")]
 
 
 def _printable(text: str) -> str:

@@ -23,7 +23,7 @@ _SLUG = "lower-case letters, digits and _, beginning with a letter, at most 48"
 _PATTERNS = {
     r"^[a-z][a-z0-9_]{0,47}$": _SLUG,
     r"^[a-z][a-z0-9_]{0,47}\.[a-z][a-z0-9_]{0,47}$": "<participant>.<name>",
-    r"^[A-Za-z_][A-Za-z0-9_ ]{0,62}$": "letters, digits, _ and blanks, at most 63",
+    r"^[A-Za-z_][A-Za-z0-9_ -]{0,62}$": "letters, digits, _, - and blanks, at most 63",
     r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$": "an SPDX identifier such as CC0-1.0, or LicenseRef-<name>",
     r"^[a-z][a-z0-9_]*(\.([A-Za-z0-9_]+|\*)){0,7}$": "a path such as retention.releases_days, * for any name",
 }

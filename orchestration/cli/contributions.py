@@ -203,7 +203,12 @@ def _view(told: dict[str, Any]) -> RenderableType:
     if "message" in told:
         facts += [f"{told['code']}: {told['message']}", f"Next: {told['next_step']}"]
     if "anonymity" in told:
-        facts += [f"{name.replace('_', ' ')}: {value}" for name, value in told["anonymity"].items()]
+        facts.append("Anonymity, rounded to the bad side:")
+        facts += [
+            f"  {name.replace('_', ' ')}: {_figure(value)}"
+            for name, value in told["anonymity"].items()
+            if value not in (None, {})
+        ]
     checks = told["checks"]
     parts: list[RenderableType] = [Text("\n".join(facts))]
     if checks:
@@ -214,7 +219,10 @@ def _view(told: dict[str, Any]) -> RenderableType:
             continue
         counted = f" ({in_words(each['figures'])})" if each["figures"] else ""
         lines = [f"\n{each['outcome']}: {each['rule']}{counted}"]
-        lines += [f"  because {each['because']}"] if each["because"] else []
+        if each["outcome"] == "not measured":
+            lines.append("  there was nothing to compare with yet")
+        elif each["because"]:
+            lines.append(f"  because {each['because']}")
         lines += [f"  Next: {each['next_step']}"] if "next_step" in each else []
         parts.append(Text("\n".join(lines)))
     if checks and not told["counts"]:
@@ -222,9 +230,20 @@ def _view(told: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
+def _figure(value: object) -> str:
+    """A number, or one per sensitive attribute."""
+    if isinstance(value, dict):
+        return ", ".join(f"{attribute} {number}" for attribute, number in value.items())
+    return str(value)
+
+
 def _state(row: Any) -> str:
-    if row.status == "refused":
-        return f"refused: {row.code}"
+    if row.status in ("refused", "repaired"):
+        return f"refused: {row.code}" if row.status == "refused" else "refused, then corrected"
+    if row.status == "destroyed":
+        return "destroyed"
+    if row.superseded_by is not None:
+        return "superseded"
     return {"passed": "gate passed", "failed": "gate failed"}.get(
         row.gate or "", "de-identified" if row.table_name else "accepted"
     )

@@ -170,7 +170,7 @@ def _refused(house: House, charter: Charter) -> tuple[RefusedDelivery, ...]:
         for row in connection.execute(query):
             if row.status == "accepted":
                 open_refusals = [r for r in open_refusals if r.dataset != row.dataset]
-            elif row.code != "contribution.duplicate":
+            elif row.status == "refused" and row.code != "contribution.duplicate":
                 open_refusals.append(RefusedDelivery(row.delivery, row.participant, row.dataset, row.code))
     return tuple(open_refusals)
 

@@ -56,9 +56,9 @@ def _agreement(event: Event) -> str:
                     (said.quarantined, "sealed folder"),
                     (said.releases, "release"),
                 )
-                if names or what == "contribution"
+                if names
             ]
-            return f"Data of {event.subject} destroyed: {', '.join(gone)}."
+            return f"Data of {event.subject} destroyed: {', '.join(gone) or 'nothing was left'}."
         case g.DatasetAttested() as said:
             return f"{event.actor} attests {said.dataset} until {day(timestamp(said.expires_at))}."
         case g.TermsAcknowledged() as said:

@@ -1,50 +1,17 @@
-"""`docs/governance.md` is true: every command in it is run as it is written, in order, and answers as shown.
-
-In the page `…` stands for what differs from run to run; a line that is only `…` for any lines.
-"""
+"""`docs/governance.md` is true: each command in it, run as it is written, in order, answers as shown."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestration.settings import PROJECT_ROOT
+from tests.integration.shown import Shown, pattern, shown_commands
 
 PAGE = PROJECT_ROOT / "docs" / "governance.md"
 _MARK = "=== end of command"
-
-
-@dataclass
-class Shown:
-    """A command of the page, and the answer it shows; no answer: nothing is compared."""
-
-    line: int
-    command: str
-    answer: list[str] = field(default_factory=list)
-
-    @property
-    def is_refused(self) -> bool:
-        return any(line.startswith("Refused ") for line in self.answer)
-
-
-def shown_commands(page: str) -> list[Shown]:
-    """Every `$ ` command of the ```console blocks, with its continuation lines (`> `)."""
-    found: list[Shown] = []
-    inside = False
-    for number, line in enumerate(page.splitlines(), start=1):
-        if line.startswith("```"):
-            inside = line == "```console"
-        elif inside and line.startswith("$ "):
-            found.append(Shown(number, line[2:]))
-        elif inside and (line.startswith("> ") or line == ">") and not found[-1].answer:
-            found[-1].command += f"\n{line[2:]}"
-        elif inside:
-            found[-1].answer.append(line)
-    return found
 
 
 def run(commands: list[Shown], folder: Path) -> list[tuple[int, list[str]]]:
@@ -76,15 +43,6 @@ def run(commands: list[Shown], folder: Path) -> list[tuple[int, list[str]]]:
         else:
             lines.append(line.rstrip())
     return results
-
-
-def pattern(answer: list[str]) -> re.Pattern[str]:
-    """The answer as shown: `…` for anything within a line, a line of it for any number of lines."""
-    parts = [
-        r"(?:.*\n)*?" if line.strip() == "…" else re.escape(line.rstrip()).replace("…", ".*") + r"\n"
-        for line in answer
-    ]
-    return re.compile("".join(parts))
 
 
 def test_every_command_of_the_page_answers_as_shown(tmp_path: Path) -> None:

@@ -10,16 +10,19 @@ import duckdb
 import pytest
 
 from orchestration.audit import tables
+from orchestration.audit.catalog.versions import read_versions
 from orchestration.audit.log import AuditLog
 from orchestration.audit.replay import replay
 from orchestration.audit.vocabulary import now
 from orchestration.audit.withdrawal_events import ContributionWithdrawn
+from orchestration.cli.state import read_state
 from orchestration.engine.room import Room
 from orchestration.engine.vault import Vault
 from orchestration.errors import GlasshouseError
 from orchestration.participants.handovers import release_name, table_name
 from orchestration.stages import compute, governance, landing, protect, refresh, release, withdrawal
 from orchestration.stages.withdrawal import apply_due, withdraw_people
+from tests.integration.command import glasshouse
 from tests.support import CALLER, UNITS, TinyHouse, household, make_house
 
 
@@ -167,6 +170,32 @@ def test_a_contribution_that_is_taken_back_is_destroyed_at_once(refreshed_house:
         connection.execute(f"SELECT 1 FROM {table_name(name)}")
     refresh.refresh(tiny.house, tiny.charter, CALLER)
     assert replay(tiny.house.log).ok
+
+
+def test_what_was_corrected_and_taken_back_is_called_so_everywhere(house: TinyHouse) -> None:
+    tiny = house
+    with pytest.raises(GlasshouseError):
+        tiny.accept("people", tiny.deliver("people", b"household\n1\n"))
+    (refusal,) = rows(tiny, "contributions")
+    assert [each.delivery for each in read_state(tiny.house, tiny.charter).refused] == [refusal.delivery]
+    logged = tiny.accept("people", tiny.deliver("people", supersedes=refusal.contribution))
+    name = logged.event.payload.receipt.subject  # type: ignore[attr-defined]
+    tiny.act(
+        "panel.steward", name, ContributionWithdrawn(contribution=name, dataset="people", reason="error")
+    )
+    assert read_state(tiny.house, tiny.charter).refused == ()
+    with tiny.house.log.read() as connection:
+        (version,) = read_versions(connection, tiny.charter, tiny.dataset("people"))
+    assert (version.contribution, version.status) == (name, "destroyed")
+    listed = {each["contribution"]: each["state"] for each in glasshouse_list(tiny)}
+    assert listed == {refusal.contribution: "refused, then corrected", name: "destroyed"}
+
+
+def glasshouse_list(tiny: TinyHouse) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLASSHOUSE_HOME", str(tiny.house.settings.home))
+        patch.setenv("GLASSHOUSE_CHARTERS", str(tiny.house.settings.charters))
+        return glasshouse("contribution", "list", "--json").document
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def read_versions(
     query = select(table).where(
         table.c.collaboration == charter.collaboration,
         table.c.dataset == dataset.id,
-        table.c.status != "refused",
+        table.c.source_digest.is_not(None),  # accepted at some time; a repaired refusal never was
     )
     rows = [row for row in connection.execute(query.order_by(table.c.seq)) if seen is None or row.seq in seen]
     events = _by_contribution(connection, charter.collaboration, [row.contribution for row in rows], seen)

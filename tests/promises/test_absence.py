@@ -26,8 +26,10 @@ from orchestration.audit.withdrawal_events import ContributionWithdrawn
 from orchestration.computation.runner import prepare_manifest
 from orchestration.engine.duck import quote_name, quote_text
 from orchestration.engine.extension import load_httpfs
+from orchestration.errors import ContributionError
 from orchestration.stages import governance, refresh
 from orchestration.stages.withdrawal import apply_due, withdraw_people
+from tests.governed_charter import governed
 from tests.integration.command import glasshouse
 from tests.promises.canary_run import search
 from tests.support import CALLER, ROWS, TinyHouse, copy_home, csv_bytes, household, make_house, open_house
@@ -47,7 +49,7 @@ def full_home(tmp_path_factory: pytest.TempPathFactory, initialized_home: Path) 
     """A closed house with three datasets in its room: copy it, never open it."""
     home = tmp_path_factory.mktemp("full")
     shutil.copytree(initialized_home / "house" / "dbt", home / "house" / "dbt")
-    tiny = make_house(home)
+    tiny = make_house(home, charter=governed())
     prepare_manifest(tiny.house.settings)
     for dataset in ROWS:
         tiny.contribute(dataset)
@@ -189,7 +191,7 @@ def test_people_who_were_taken_out_are_nowhere(tiny: TinyHouse, tmp_path: Path) 
 
     take_out(tiny, tmp_path)
     assert_nowhere(tiny, LEAVING)
-    _, products = (None, contribution_of(tiny, "products"))
+    products = contribution_of(tiny, "products")
     still = opened(old, keys_left(tiny))
     assert set(still) == {f"vault/{products}.parquet", f"history/{products}.aes"}, "what is about nobody"
 
@@ -216,7 +218,7 @@ def test_a_later_delivery_does_not_bring_them_back(tiny: TinyHouse, tmp_path: Pa
     tiny.deidentify("people", payload.receipt.subject)  # type: ignore[attr-defined]
     assert_nowhere(tiny, LEAVING)
     only_them = [row for row in again if row["household_id"] in LEAVING]
-    with pytest.raises(Exception, match=r"^contribution\.no_valid_rows.*withdrawn"):
+    with pytest.raises(ContributionError, match=r"^contribution\.no_valid_rows.*withdrawn"):
         tiny.accept("people", tiny.deliver("people", csv_bytes(only_them)))
     assert_nowhere(tiny, LEAVING)
 
@@ -242,9 +244,10 @@ def _leave(tiny: TinyHouse) -> None:
 
 
 def _close(tiny: TinyHouse) -> None:
-    opened = DecisionOpened(matter="closing", about="tiny")
+    opened = DecisionOpened(matter="closing", about="tiny", content={})
     tiny.act("shop.steward", "closing-1", opened)
-    tiny.vote("closing-1", "shop.steward", "panel.steward")
+    tiny.vote("closing-1", "panel.steward")
+    assert tiny.payloads("charter.closed")
 
 
 @pytest.mark.parametrize("end", [_withdraw_all, _let_days_pass, _leave, _close], ids=lambda end: end.__name__)

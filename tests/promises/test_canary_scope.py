@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -134,9 +134,9 @@ def _desk(ways: Ways, raw: Path, given: Path) -> None:
     """`glasshouse prepare`: preview, package, rows left out; and each way it ends badly."""
     run(ways, "invite", "room", "invite", "--for", "panel.steward", "--json")
     for format_ in FORMATS:
-        (raw / f"people.{format_}").write_bytes(as_format(people(60), format_))
-    bad = {"household_id": person(61), "age": person(61), "income": "low"}
-    (raw / "rejected.csv").write_bytes(csv_bytes([*people(60), bad]))
+        (raw / f"people.{format_}").write_bytes(as_format(people(120), format_))
+    bad = {"household_id": person(900), "age": person(900), "income": "low"}
+    (raw / "rejected.csv").write_bytes(csv_bytes([*people(120), bad]))
     (raw / "twice.csv").write_bytes(csv_bytes(people(1) * 2))
     (raw / "broken.csv").write_bytes(csv_bytes(people(9)) + f'"{person(9)}"x,young,"low\n'.encode())
     (raw / "none.csv").write_bytes(csv_bytes([bad]))
@@ -156,8 +156,9 @@ def _raw_formats(ways: Ways) -> None:
     """Deliveries that come raw, with rows that fit and rows that do not."""
     bad = {"household_id": person(900), "age": person(900), "income": "low"}
     for number, format_ in enumerate(FORMATS):
-        rows = [*people(60, 100 * number), bad]
-        name = ways.tiny.deliver("people", as_format(rows, format_), rows=61, format_=format_)
+        rows = [*people(120, 1000 + 200 * number), bad]
+        data = as_format(rows, format_)
+        name = ways.tiny.deliver("people", data, rows=121, format_=format_, format=format_)
         ways.contributions[format_] = accept(ways, "people", name, format_)
 
 
@@ -182,15 +183,15 @@ def _refusals(ways: Ways) -> None:
     for name, data, options in (
         ("broken", broken, {"rows": 10}),
         ("digest", csv_bytes(people(5)), {"sha256": f"sha256:{'0' * 64}"}),
-        ("half", as_format(people(5), "ndjson")[:-20], {"rows": 5, "format_": "ndjson"}),
+        ("half", as_format(people(5), "ndjson")[:-20], {"rows": 5, "format_": "ndjson", "format": "ndjson"}),
         ("manifest", csv_bytes(people(5)), {"envelope": person(5).encode()}),
-        ("twice", csv_bytes([*people(40, 300), *people(20, 300)]), {}),
+        ("twice", csv_bytes([*people(120, 300), *people(20, 300)]), {}),
     ):
         ways.contributions[name] = accept(ways, "people", tiny.deliver("people", data, **options), name)  # type: ignore[arg-type]
     sealed = [each.sealed for each in tiny.payloads("contribution.refused")]  # type: ignore[attr-defined]
-    corrected = tiny.deliver("people", csv_bytes(people(70, 400)), supersedes=sealed[0])
+    corrected = tiny.deliver("people", csv_bytes(people(120, 400)), supersedes=sealed[0])
     ways.contributions["corrected"] = accept(ways, "people", corrected, "corrected")
-    newer = csv_bytes(people(80, 400))
+    newer = csv_bytes(people(130, 400))
     delivery = tiny.deliver("people", newer, supersedes=ways.contributions["corrected"])
     ways.contributions["newer"] = accept(ways, "people", delivery, "newer")
     for contribution in filter(None, ways.contributions.values()):
@@ -204,7 +205,7 @@ def _refusals(ways: Ways) -> None:
 def _techniques(ways: Ways) -> None:
     """Identifiers in free text, and values that a technique masks."""
     rows: list[dict[str, object]] = [
-        {"mail": f"{person(n)}@leak.example", "city": f"{STEM}ville", "job": "clerk"} for n in range(40)
+        {"mail": f"{person(n)}@leak.example", "city": f"{STEM}ville", "job": "clerk"} for n in range(120)
     ]
     accept(ways, "contacts", ways.tiny.deliver("contacts", csv_bytes(rows)), "contacts")
     leaking = [{**row, "job": MAIL} for row in rows]
@@ -224,12 +225,11 @@ def _withdrawals(ways: Ways, raw: Path) -> None:
     foreign = ("--as", "shop.steward", "--why", "Not mine.")
     run(ways, "withdraw foreign", "withdraw", "people", raw / "leave.csv", "--dataset", "people", *foreign)
     apply_due(ways.tiny.house, COLLABORATION)
-    again = ways.tiny.deliver("people", csv_bytes(people(90, 400)))
+    again = ways.tiny.deliver("people", csv_bytes(people(140, 400)))
     ways.contributions["again"] = accept(ways, "people", again, "again")
     name = ways.contributions["tsv"]
-    with suppress(GlasshouseError):
-        payload = ContributionWithdrawn(contribution=name, dataset="people", reason="error")
-        ways.tiny.act("panel.steward", name, payload)
+    payload = ContributionWithdrawn(contribution=name, dataset="people", reason="error")
+    ways.tiny.act("panel.steward", name, payload)
 
 
 def _listings(ways: Ways, raw: Path) -> None:

@@ -26,6 +26,7 @@ from orchestration.audit.stage_events import (
     RoomRefreshed,
 )
 from orchestration.audit.vocabulary import Payload, Stage, StageReceipt, now
+from orchestration.audit.withdrawal_events import PeopleWithdrawn
 from orchestration.digests import digest_bytes
 from orchestration.signing import SigningKey
 
@@ -87,6 +88,10 @@ class Desk:
         )
         self.act("transactions", attested)
         self.act(STEWARD, ge.TermsAcknowledged(terms=digest_bytes(b"terms")))
+        taken_out = PeopleWithdrawn(
+            dataset="transactions", reason="objection", list_digest=digest_bytes(b"people")
+        )
+        self.act("people-20260101-0123abcd", taken_out)
         self.say(STEWARD, ge.EmergencyUsed(grant="g1", member=STEWARD, action="vote.cast", act="d1"))
 
     def release(self, gate: LoggedEvent, files: Mapping[str, bytes], request: str = "r1") -> LoggedEvent:

@@ -278,6 +278,19 @@ ROWS = [
     Row("media.steward", "attest_dataset", "sales", "policy.not_own_organization"),
     Row("shop.analyst", "attest_dataset", "sales", "policy.no_role"),
     Row("shop.steward", "attest_dataset", "gossip", "policy.unknown_subject"),
+    *(
+        row
+        for verb in ("withdraw_contribution", "withdraw_people")
+        for row in (
+            Row("shop.steward", verb, "sales"),
+            Row("shop.steward", verb, "sales", setup=FROZEN),
+            Row("shop.steward", verb, "sales", setup=SUSPENDED),
+            Row("media.steward", verb, "sales", "policy.not_own_organization"),
+            Row("shop.analyst", verb, "sales", "policy.no_role"),
+            Row("shop.steward", verb, "gossip", "policy.unknown_subject"),
+            Row("shop.steward", verb, "sales", "policy.closed", setup=CLOSED),
+        )
+    ),
     # data
     Row("shop.steward", "contribute", "sales", facts=ASKED),
     Row("shop.analyst", "contribute", "sales", "policy.no_role"),

@@ -23,6 +23,7 @@ from orchestration.audit.projections import (
     project,
 )
 from orchestration.audit.vocabulary import Payload, StageReceipt, timestamp
+from orchestration.audit.withdrawal_events import OutputOutdated
 from orchestration.errors import PolicyDeniedError
 from orchestration.participants import lifecycle
 from orchestration.participants.lifecycle import TABLES, UNKNOWN, Kind
@@ -75,6 +76,7 @@ PAYLOADS: dict[str, Payload] = {
         e.DisputeDocumented(digest=DIGEST),
         e.DisputeResolved(outcome="upheld", decision="it"),
         e.OutputRecalled(release="it", decision="it"),
+        OutputOutdated(release="it", by="people_withdrawn", contributions=("it",), effect="recalled"),
         e.ExceptionGranted(what="x", owner="x", residual_risk="x", expires_at=AT, decision="it"),
         e.ExceptionLapsed(),
         e.ReviewOpened(kind="access", grants=(), due=AT),

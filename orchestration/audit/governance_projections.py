@@ -43,7 +43,7 @@ from orchestration.audit.projections import (
     on,
 )
 from orchestration.audit.stage_events import RequestSubmitted
-from orchestration.audit.vocabulary import timestamp
+from orchestration.audit.vocabulary import Payload, timestamp
 
 # --- charters
 
@@ -386,29 +386,12 @@ def _data_destroyed(connection: Connection, entry: Entry, payload: e.DataDestroy
         connection.execute(update(t.releases).where(mine).values(destroyed_at=at))
 
 
-# --- the portal's door, whose own tables are no projections
+# --- the door of the portal, whose own tables are no projections, and keys, which are only wrapped anew
 
 
-@on(LoginChanged)
-def _login_changed(connection: Connection, entry: Entry, payload: LoginChanged) -> None:
+def _unchanged(connection: Connection, entry: Entry, payload: Payload) -> None:
     """The event is all there is to show."""
 
 
-@on(PortalEntered)
-def _portal_entered(connection: Connection, entry: Entry, payload: PortalEntered) -> None:
-    """The event is all there is to show."""
-
-
-@on(CollaborationKeyShared)
-def _key_shared(connection: Connection, entry: Entry, payload: CollaborationKeyShared) -> None:
-    """The event is all there is to show."""
-
-
-@on(HouseKeysRotated)
-def _house_keys_rotated(connection: Connection, entry: Entry, payload: HouseKeysRotated) -> None:
-    """Data keys stay what they are, only wrapped anew: no state changes."""
-
-
-@on(LoginLocked)
-def _login_locked(connection: Connection, entry: Entry, payload: LoginLocked) -> None:
-    """The event is all there is to show."""
+for each in (LoginChanged, PortalEntered, LoginLocked, CollaborationKeyShared, HouseKeysRotated):
+    on(each)(_unchanged)

@@ -33,6 +33,14 @@ NO_FILE = Reason(
     "Check the path.",
 )
 
+ProvenanceOption = Annotated[str, typer.Option(help="Where the rows come from; kept in the log, for all.")]
+StartOption = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the rows.")
+]
+UntilOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of the rows.")]
+SupersedesOption = Annotated[
+    str | None, typer.Option(help="The contribution, or refused delivery, that these rows correct.")
+]
 PurposesOption = Annotated[
     list[str] | None,
     typer.Option("--purpose", help="What the rows are given for; repeat it. Default: all the charter says."),
@@ -43,17 +51,11 @@ def contribute(
     file: Annotated[Path, typer.Argument(help="CSV, TSV or NDJSON (UTF-8), or Parquet file.")],
     *,
     dataset: Annotated[str, typer.Option(help="Dataset of the charter.")],
-    provenance: Annotated[str, typer.Option(help="Where the rows come from; kept in the log, for all.")],
-    start: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the rows.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of the rows.")
-    ] = None,
+    provenance: ProvenanceOption,
+    start: StartOption = None,
+    until: UntilOption = None,
     purpose: PurposesOption = None,
-    supersedes: Annotated[
-        str | None, typer.Option(help="The contribution, or refused delivery, that this file corrects.")
-    ] = None,
+    supersedes: SupersedesOption = None,
     signer: Annotated[
         str | None, typer.Option("--as", help="Steward who signs; default: the participant's own.")
     ] = None,

@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from orchestration.cli.console import JsonFlag, emit, err, table
-from orchestration.cli.contribution import PurposesOption, chosen_purposes, period_of
+from orchestration.cli.contribution import (
+    ProvenanceOption,
+    PurposesOption,
+    StartOption,
+    SupersedesOption,
+    UntilOption,
+    chosen_purposes,
+    period_of,
+)
 from orchestration.cli.options import confirm
 from orchestration.cli.signing_options import KeyOption, PassphraseOption, private_key
 from orchestration.errors import ConfigError, Reason
@@ -54,7 +61,7 @@ def prepare(
     *,
     dataset: Annotated[str, typer.Option(help="Dataset of the charter.")],
     invitation: Annotated[Path, typer.Option(help="File that `glasshouse room invite` wrote for you.")],
-    provenance: Annotated[str, typer.Option(help="Where the rows come from; kept in the log, for all.")],
+    provenance: ProvenanceOption,
     method: Annotated[str, typer.Option(help="How the rows came about, in a word.")] = "export",
     consent: Annotated[
         list[str] | None, typer.Option(help="Where the consents are documented; repeat it.")
@@ -62,16 +69,10 @@ def prepare(
     country: Annotated[
         list[str] | None, typer.Option(help="Where the rows were collected (DE, US); repeat it.")
     ] = None,
-    start: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the rows.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of the rows.")
-    ] = None,
+    start: StartOption = None,
+    until: UntilOption = None,
     purpose: PurposesOption = None,
-    supersedes: Annotated[
-        str | None, typer.Option(help="Contribution or refused delivery that this one corrects.")
-    ] = None,
+    supersedes: SupersedesOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the finished delivery.")] = Path(),
     deliver: Annotated[
         bool, typer.Option("--deliver", help="Put it into the landing folder of the house here.")

@@ -12,7 +12,6 @@ from collections.abc import Collection
 import duckdb
 from pydantic import JsonValue
 
-from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
 from orchestration.audit.receipts import Receipt
 from orchestration.audit.vocabulary import now
@@ -23,11 +22,11 @@ from orchestration.engine.duck import quote_name
 from orchestration.engine.files import write_durably
 from orchestration.engine.sealing import seal_letter
 from orchestration.house import House
-from orchestration.participants.state import State, participant_of
 from orchestration.scope.gate import GateResult
 from orchestration.scope.measures import Evidence
 from orchestration.scope.quality_rules import pseudonyms
 from orchestration.scope.statistics import Statistics
+from orchestration.stages.quarantine import stewards_of
 
 
 def compared_datasets(dataset: Dataset, charter: Charter) -> set[str]:
@@ -103,11 +102,7 @@ def tell_stewards(
 ) -> None:
     """Write every rule's answer with its figures into a letter that only the dataset's stewards can open."""
     with house.state(charter.collaboration) as state:
-        readers = [
-            key.public_key
-            for member in stewards(state, dataset.participant)
-            if (key := state.active_key(member)) is not None
-        ]
+        readers = [key.public_key for key in stewards_of(state, dataset.participant)]
     if not readers:
         return
     path = house.letters / f"{contribution}.age"
@@ -127,15 +122,6 @@ def letter(contribution: str, result: GateResult) -> JsonValue:
         for check in result.checks
     ]
     return {"contribution": contribution, "dataset": result.suite.dataset, "checks": checks}
-
-
-def stewards(state: State, participant: str) -> list[str]:
-    """Members in force who speak for the organization's data."""
-    return [
-        row.member
-        for row in state.rows(g.members, status="active")
-        if participant_of(row.member) == participant and "steward" in state.roles(row.member)
-    ]
 
 
 def forget(house: House, contributions: Collection[str]) -> None:

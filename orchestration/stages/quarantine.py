@@ -103,7 +103,7 @@ def steward_of(house: House, collaboration: str, participant: str, envelope: dic
 
 def stewards_of(state: State, participant: str) -> list[Key]:
     """The keys in force of the stewards in force."""
-    members = [row.member for row in state.rows(g.members, participant=participant)]
+    members = [row.member for row in state.rows(g.members, participant=participant, status="active")]
     keys = [state.active_key(each) for each in members if "steward" in state.held(each, emergency=False)]
     return [key for key in keys if key is not None]
 

@@ -296,7 +296,7 @@ def test_people_read_what_became_of_a_delivery(strict: TinyHouse, monkeypatch: p
     assert f"look at {passed}: its gate warns (1)" in waiting
     assert glasshouse("contribution", "show", "none-such").refusal == "contribution.not_found"
     refused = glasshouse("contribution", "show", passed, "--as", "panel.steward")
-    assert refused.refusal == "letter.not_for_this_key"
+    assert refused.refusal == "sealed.other_key"
 
 
 def test_a_warning_does_not_stop_the_gate(strict: TinyHouse) -> None:

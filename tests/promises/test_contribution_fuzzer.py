@@ -20,6 +20,8 @@ import pytest
 
 from tests.promises import fuzz_bytes, fuzz_folder, fuzz_manifest, fuzz_rows
 from tests.promises.contribution_fuzzer import MUTATIONS, PHASES, STEM, recipe
+from tests.promises.fuzz_oracle import broken_rules
+from tests.support import TinyHouse
 
 SEED = int(os.environ.get("GLASSHOUSE_FUZZ_SEED", "4"))
 LIMIT_SECONDS = 20
@@ -124,3 +126,22 @@ def test_every_mutation_leads_a_case_before_any_leads_a_second() -> None:
         list(each.names) == sorted(each.names, key=lambda n: PHASES.index(MUTATIONS[n].phase))
         for each in drawn
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"household_id": "H1", "age": "old", "income": None}, []),
+        ({"household_id": " ", "age": "old", "income": "low"}, ["household_id is required"]),
+        ({"household_id": "H" * 41, "age": "old", "income": "low"}, ["household_id is too long"]),
+        ({"household_id": 7, "age": "old", "income": "low"}, ["household_id is a int"]),
+        ({"household_id": "H1", "age": "ancient", "income": "low"}, ["age has a value that is not allowed"]),
+        ({"household_id": "H1", "mail": "x"}, ["columns that the charter does not name"]),
+        ({"unit": "a" * 64, "age": "old", "income": "low"}, []),
+        ({"unit": "H1", "age": "old", "income": "low"}, ["unit is no pseudonym"]),
+    ],
+)
+def test_the_oracle_sees_rows_that_break_the_charter(
+    house: TinyHouse, row: dict[str, Any], found: list[str]
+) -> None:
+    assert list(broken_rules(house.dataset("people"), row)) == found

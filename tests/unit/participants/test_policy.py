@@ -133,6 +133,8 @@ GOVERNS = [
     ("raise_dispute", "sales", {"kind": "dataset"}),
     ("attest_review", "shop.steward/steward", {"keep": True}),
     ("attest_dataset", "sales", {}),
+    ("withdraw_contribution", "sales", {}),
+    ("withdraw_people", "sales", {}),
 ]
 USES = [
     ("freeze", NAME, {}),

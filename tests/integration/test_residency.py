@@ -92,7 +92,13 @@ def test_a_file_does_not_even_leave_its_desk_for_a_house_elsewhere(
         *("--from", "2024-01-01", "--until", "2024-12-31", "--key", key),
     )
     assert glasshouse(*giving).refusal == "contribution.residency"
+    assert (
+        "House: in no country that it names; attestation: none (no hardware enclave)"
+        in glasshouse("status").out
+    )
     assert list(tiny.landing("panel").iterdir()) == []
     monkeypatch.setenv("GLASSHOUSE_REGION", "DE")
     assert glasshouse(*giving).code == 0
+    state = glasshouse("status", "--json").document
+    assert (state["region"], state["attestation"]) == ("DE", "none (no hardware enclave)")
     assert len(list(tiny.landing("panel").iterdir())) == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".glasshouse"), description="Folder of all state, Dagster's included.")
     charters: Path = Field(
         default=PROJECT_ROOT / "charters", description="Folder of the charters this house serves."
+    )
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = Field(
+        default=None,
+        description="Country (ISO 3166-1 alpha-2) where this house stores data; without it, datasets with a "
+        "`residency` are refused.",
     )
     database_url: str | None = Field(
         default=None, description="Control plane; default: SQLite under the home folder."

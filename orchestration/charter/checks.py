@@ -18,6 +18,7 @@ from orchestration.charter.findings import Finding, Names, unknown_names
 from orchestration.charter.governance_checks import GOVERNANCE_CHECKS
 from orchestration.charter.model import Charter, LawfulBasis, Role
 from orchestration.charter.quality_checks import check_quality
+from orchestration.charter.residency_checks import check_residency
 from orchestration.charter.safeguards import check_safeguards
 from orchestration.charter.techniques import DateShift
 
@@ -225,6 +226,7 @@ CHECKS: tuple[Callable[[Charter], Iterator[Finding]], ...] = (
     _duties,
     check_anonymity,
     check_quality,
+    check_residency,
     check_safeguards,
     *GOVERNANCE_CHECKS,
 )

@@ -48,6 +48,22 @@ Label = Annotated[
     str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\n\r]*$"), AfterValidator(_printable)
 ]
 Whole = Annotated[int, Strict()]
+
+# Written often, but no country: ISO 3166-1 reserves them for others.
+_NO_COUNTRIES = {"EU": "the countries themselves, such as DE, FR", "UK": "GB"}
+
+
+def _country(code: str) -> str:
+    if code in _NO_COUNTRIES:
+        raise PydanticCustomError(
+            "no_country", "is no country; write {instead}", {"instead": _NO_COUNTRIES[code]}
+        )
+    return code
+
+
+Place = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), AfterValidator(_country)]
+"""A country or territory by its two letters (ISO 3166-1 alpha-2), such as `DE`."""
+
 Flag = Annotated[bool, Strict()]
 Day = Annotated[date, Strict()]
 Days = Annotated[Whole, Spec(ge=1, le=36_500)]

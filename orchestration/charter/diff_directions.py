@@ -164,6 +164,11 @@ def closed_set(old: Sequence[str], new: Sequence[str]) -> Direction | None:
     return "looser" if not after or before < after else None
 
 
+def optional_set(old: Any, new: Any) -> Direction | None:
+    """A set that limits, and that may be left out: then it limits nothing."""
+    return closed_set(old or (), new or ())
+
+
 def _wider(old: tuple[Any, Any], new: tuple[Any, Any]) -> Direction | None:
     """An interval that grows on no side is stricter, one that shrinks on no side is looser."""
     low, high = Decimal(new[0]) - Decimal(old[0]), Decimal(new[1]) - Decimal(old[1])

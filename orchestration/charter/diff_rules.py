@@ -21,6 +21,7 @@ from orchestration.charter.diff_directions import (
     maturity,
     more,
     neutral,
+    optional_set,
     ranked,
     technique,
     unknown,
@@ -137,6 +138,7 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "": Part("Participant", _always("looser"), _title),
         "name": Value("Name", neutral),
         "description": Value("Description", neutral),
+        "jurisdiction": Value("Jurisdiction", unknown),
         "responsibilities": Names("Responsibilities", "stricter"),
     },
     "participants.*.members.*": {
@@ -172,6 +174,7 @@ _BY_SECTION: dict[str, dict[str, Value | Names | Part]] = {
         "period": Part("Period", _always("stricter"), _period),
         "period.from": Value("Data from", less),
         "period.until": Value("Data until", more),
+        "residency": Value("Countries it stays in", optional_set),
         "max_rows": Value("Most rows", more),
         "max_bytes": Value("Most bytes", more),
         "deidentify": Value("De-identified", where),

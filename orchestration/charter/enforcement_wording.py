@@ -46,6 +46,12 @@ def withdrawal(clause: dict[str, Any]) -> str:
     )
 
 
+def residency(places: list[str]) -> str:
+    return (
+        f"A house outside {_words(places)} refuses it, and nobody outside asks of it or opens what it gave."
+    )
+
+
 def licence(clause: dict[str, Any]) -> str:
     redistribution = "may" if clause["redistribution"] else "may not"
     return f"{clause['id']}: {clause['terms'].rstrip('.')}; {redistribution} be passed on."

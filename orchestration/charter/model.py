@@ -15,6 +15,7 @@ from pydantic import Field as Spec
 from pydantic import JsonValue, StringConstraints
 
 from orchestration.charter.anonymity import AnonymityFloor, DatasetAnonymity
+from orchestration.charter.clause import Place
 from orchestration.charter.data_rights import ConsentRule as ConsentRule
 from orchestration.charter.data_rights import Withdrawal as Withdrawal
 from orchestration.charter.entities import EntityName
@@ -96,6 +97,9 @@ class Participant(Clause):
     id: Slug
     name: Text
     description: Text
+    jurisdiction: Place | None = Spec(
+        None, description="The country (ISO 3166-1 alpha-2) whose law it acts under; residency asks for it."
+    )
     responsibilities: tuple[Text, ...] = Spec(min_length=1)
     members: tuple[Member, ...] = Spec(min_length=1, max_length=200)
 
@@ -130,6 +134,11 @@ class Dataset(Clause):
     lawful_basis: LawfulBasis
     license: Licence
     period: Period | None = None
+    residency: tuple[Place, ...] | None = Spec(
+        None,
+        min_length=1,
+        description="Countries its rows, and what is computed from them, stay in; left out: anywhere.",
+    )
     max_rows: Annotated[Whole, Spec(ge=1, le=10**11)]
     max_bytes: Annotated[Whole, Spec(ge=1, le=10**14)]
     threshold: Threshold | None = Spec(None, description="Stricter than the output section, or left out.")

@@ -116,6 +116,7 @@ def _terms(found: DatasetEntry) -> list[tuple[str, str]]:
         ("lawful basis", found.lawful_basis.replace("_", " ")),
         ("licence", f"{found.licence}: {found.licence_terms.rstrip('.')}; {passed} be passed on"),
         ("about", " to ".join(found.period) if found.period else "any time"),
+        ("stays in", ", ".join(found.residency) if found.residency else "any country"),
         ("cells", f"of at least {found.threshold} units"),
         ("kept", f"{found.kept_days} days"),
         ("tags", " ".join(each for each in found.tags if each.startswith(("class:", "kind:")))),

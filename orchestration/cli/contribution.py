@@ -20,6 +20,7 @@ from orchestration.house import OPERATOR, House
 from orchestration.participants.deliveries import PURPOSE, RAW
 from orchestration.scope.delivery import make_delivery
 from orchestration.scope.manifest import Period
+from orchestration.scope.residency import require_in_region
 from orchestration.settings import load_settings
 
 NO_PERIOD = Reason(
@@ -72,6 +73,7 @@ def contribute(
             raise ConfigError(NO_FILE)
         if not declared.takes_raw:  # the room would refuse it, but only after raw rows had left the desk
             raise ContributionError(RAW, dataset=declared.id)
+        require_in_region(declared, house.settings.region)
         steward = signer or f"{declared.participant}.steward"
         own = private_key(house, charter.collaboration, steward, key, passphrase_file)
         with bytes_bar(f"Delivering {declared.title}", file.stat().st_size) as advance:

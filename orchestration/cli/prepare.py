@@ -39,6 +39,7 @@ from orchestration.participants.state import participant_of
 from orchestration.scope.dispatch import Declared, dispatch
 from orchestration.scope.preparation import Preparation, prepared
 from orchestration.scope.preview import Preview, preview
+from orchestration.scope.residency import require_in_region
 from orchestration.settings import Settings, load_settings
 
 NOT_CONFIRMED = Reason(
@@ -116,6 +117,7 @@ def prepare(
         folder = out
         if deliver:
             with House.opened(load_settings()) as house:
+                require_in_region(declared, house.settings.region)
                 folder = house.landing(desk.charter.collaboration, declared.participant)
         delivery = dispatch(
             made,

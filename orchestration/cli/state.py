@@ -55,13 +55,19 @@ class ReleaseState:
 
 @dataclass(frozen=True)
 class State:
-    """Everything `status` shows."""
+    """Everything `status` shows.
+
+    `region`: country where the house says it stores data. `attestation`: what hardware proves that it runs
+    what it says it runs; there is none, and nobody should believe otherwise.
+    """
 
     collaboration: str
     title: str
     version: int
     agreement: str
     room: str
+    region: str | None
+    attestation: str
     datasets: tuple[DatasetState, ...]
     refused: tuple[RefusedDelivery, ...]
     requests: tuple[RequestState, ...]
@@ -74,6 +80,7 @@ class State:
         return document
 
 
+_NO_ENCLAVE = "none (no hardware enclave)"
 _OTHER_CHARTER = "given under another charter"
 
 
@@ -100,6 +107,8 @@ def read_state(house: House, charter: Charter) -> State:
         version=charter.version,
         agreement=phase if status == "active" else status,
         room=described,
+        region=house.settings.region,
+        attestation=_NO_ENCLAVE,
         datasets=datasets,
         refused=refused,
         requests=requests,

@@ -16,6 +16,7 @@ def render_state(state: State) -> RenderableType:
         Text(f"{state.title} (charter version {state.version})", style="bold"),
         Text(f"Agreement: {state.agreement}"),
         Text(f"Room: {state.room}"),
+        Text(f"House: in {state.region or 'no country that it names'}; attestation: {state.attestation}"),
         Text(""),
         table(
             ["Dataset", "From", ("Rows", "right"), "State"],

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from orchestration.audit import governance_tables as g
+from orchestration.charter.model import Charter
 from orchestration.participants.case import Case, Ref
-from orchestration.participants.facts import UnknownSubject, agreements, case_of
+from orchestration.participants.facts import UnknownSubject, agreements, case_of, jurisdiction_in
 from orchestration.participants.question import Question
 from orchestration.participants.state import Grant, State, participant_of
 
@@ -145,7 +146,7 @@ def _candidates(state: State, member: str, best: Case, allows: Allows) -> Iterab
                 continue
             profile = (organization, roles)
             if profile not in tried or best.action in ("vote", "retire_member", "attest_review"):
-                tried[profile] = allows(_as_named(best, each.id, roles))
+                tried[profile] = allows(_as_named(best, charter, each.id, roles))
             if tried[profile] and each.id not in by_organization.setdefault(organization, []):
                 by_organization[organization].append(each.id)
     own = by_organization.pop(participant_of(member), [])
@@ -153,7 +154,7 @@ def _candidates(state: State, member: str, best: Case, allows: Allows) -> Iterab
     return [group[n] for n in range(_MOST_TRIED) for group in groups if n < len(group)][:_MOST_TRIED]
 
 
-def _as_named(case: Case, member: str, roles: frozenset[str]) -> Case:
+def _as_named(case: Case, charter: Charter, member: str, roles: frozenset[str]) -> Case:
     organization = Ref("Participant", participant_of(member))
     ref = Ref("Member", member)
     attributes = {
@@ -166,7 +167,8 @@ def _as_named(case: Case, member: str, roles: frozenset[str]) -> Case:
         "acknowledged": True,
     }
     if organization not in case.entities:
-        case = case.but(organization, status="active", disputed=False, revoked=False)
+        country = jurisdiction_in(charter, organization.id)
+        case = case.but(organization, status="active", disputed=False, revoked=False, jurisdiction=country)
     return replace(case.but(ref, **attributes), member=ref)
 
 
@@ -290,6 +292,8 @@ def _amendments(question: Question, case: Case) -> Iterator[Change]:
             f"{amend} names {organization} as a receiver, and ask the question again.",
             lambda c: c.but(c.subject, receivers=subject["receivers"] | {party}),
         )
+    if not subject.get("anywhere", True) and home.get("jurisdiction") not in subject["places"]:
+        yield from _nearer(case, party, again=case.action == "open_insight")
     if given := case.context.get("roles"):
         yield Change(
             f"{amend} gives {case.subject.id} the role {', '.join(sorted(given))}.",
@@ -298,6 +302,22 @@ def _amendments(question: Question, case: Case) -> Iterator[Change]:
     for role in ROLES:
         if role not in case.of(case.member)["named"]:
             yield Change(f"{amend} gives {question.member} the role {role}.", _with_role(role))
+
+
+def _nearer(case: Case, party: Ref, *, again: bool) -> Iterator[Change]:
+    """Data that may be where the asker is, or an asker of whom one knows where it is."""
+    country, places = case.of(party).get("jurisdiction"), case.of(case.subject)["places"]
+    if country:
+        then = ", and ask the question again" if again else ""  # a release keeps what it was made under
+        yield Change(
+            f"Amend the charter so that all data behind it may be in {country} too{then}.",
+            lambda c: c.but(c.subject, places=places | {country}),
+        )
+    elif places:
+        yield Change(
+            f"Amend the charter so that it says where {party.id} is: {_any(sorted(places))}.",
+            lambda c: c.but(party, jurisdiction=min(places)),
+        )
 
 
 def _with_role(role: str) -> Callable[[Case], Case]:

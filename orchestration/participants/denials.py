@@ -154,6 +154,11 @@ PURPOSE_NOT_PERMITTED = Reason(
     "The charter does not agree {subject} for this purpose, or not all data behind it.",
     "State one of these purposes: {purposes}.",
 )
+JURISDICTION = Reason(
+    "policy.jurisdiction",
+    "Data behind {subject} stays in {places}, and {organization} is in {jurisdiction}.",
+    "Have a member of an organization there ask or open, or agree on a new version of the charter.",
+)
 NOT_A_RECEIVER = Reason(
     "policy.not_a_receiver",
     "{member} acts for {organization}, which is no receiver of {subject}.",
@@ -220,6 +225,7 @@ _IN_ORDER = (
     PURPOSE_NOT_STATED,
     PURPOSE_NOT_PERMITTED,
     NOT_A_RECEIVER,
+    JURISDICTION,
     RECALLED,
     REVOKED,
     EXPIRED,

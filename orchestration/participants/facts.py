@@ -17,6 +17,7 @@ from orchestration.errors import CharterError
 from orchestration.participants.case import Case, Ref
 from orchestration.participants.electorates import electorate
 from orchestration.participants.question import Question
+from orchestration.participants.residency import places_behind, places_of
 from orchestration.participants.state import State, moment, participant_of
 
 # Requests and disputes open their decision themselves.
@@ -51,6 +52,12 @@ def is_known(state: State, member: str) -> bool:
 
 def agreements(state: State) -> tuple[Charter, ...]:
     return tuple(each for each in (state.charter, state.proposal) if each is not None)
+
+
+def jurisdiction_in(charter: Charter | None, participant: str) -> str:
+    """The country a participant acts under; empty when the charter does not say."""
+    parties = charter.participants if charter else ()
+    return next((each.jurisdiction for each in parties if each.id == participant), None) or ""
 
 
 def case_of(state: State, question: Question) -> Case:
@@ -129,7 +136,13 @@ class _Builder:
         status = self.state.participant_status(participant) or "unknown"
         mine = ("participant", participant)
         return self._put(
-            *ref, {"status": status, "disputed": mine in self.disputed, "revoked": mine in self.revoked}
+            *ref,
+            {
+                "status": status,
+                "disputed": mine in self.disputed,
+                "revoked": mine in self.revoked,
+                "jurisdiction": jurisdiction_in(self.state.agreement, participant),
+            },
         )
 
     def member(self, member: str) -> Ref:
@@ -313,9 +326,10 @@ class _Builder:
         read = self.question.facts.get("datasets")
         names = {str(each) for each in read} if isinstance(read, Iterable) else set()
         shared = frozenset(agreed.purposes if agreed else ())
-        for dataset in charter.datasets:
-            if dataset.id in names:
-                shared &= frozenset(dataset.purposes)
+        behind = [each for each in charter.datasets if each.id in names]
+        for dataset in behind:
+            shared &= frozenset(dataset.purposes)
+        places = places_of(behind)
         return self._put(
             "Computation",
             name,
@@ -329,6 +343,8 @@ class _Builder:
                 and all(name not in e.templates for e in charter.prohibited_uses),
                 "disputed": any(("dataset", each) in self.disputed for each in names),
                 "revoked": any(("dataset", each) in self.revoked for each in names),
+                "anywhere": places.anywhere,
+                "places": places.countries,
             },
         )
 
@@ -338,6 +354,7 @@ class _Builder:
             raise UnknownSubject("release")
         charter = self.state.agreement
         detail = charter.access.detail.model_dump(exclude_none=True) if charter else {}
+        places = places_behind(self.state, row)
         return self._put(
             "Release",
             name,
@@ -348,6 +365,8 @@ class _Builder:
                 "recalled": row.recalled,
                 "disputed": bool({("release", name), ("request", row.request)} & self.disputed),
                 "revoked": bool({("release", name), ("request", row.request)} & self.revoked),
+                "anywhere": places.anywhere,
+                "places": places.countries,
             },
         )
 

@@ -69,6 +69,10 @@ def _of_subject(case: Case, subject: Mapping[str, Any]) -> dict[str, object]:
             facts[name] = _list(each.id for each in subject[name])
     if "purposes" in subject:
         facts["purposes"] = _list(subject["purposes"] & subject.get("shared", subject["purposes"]))
+    if "places" in subject:
+        facts["places"] = _list(subject["places"]).replace("none", "no country that all of it allows")
+        home = case.of(case.of(case.member)["participant"])
+        facts["jurisdiction"] = home["jurisdiction"] or "no country the charter names"
     if "expires" in subject:
         facts["until"] = f"{subject['expires']:%Y-%m-%d %H:%M} UTC"
     collaboration = case.of(case.context["collaboration"])

@@ -2,7 +2,8 @@
 
 Order matters, because a process may be killed anywhere: first the encrypted file, then the event, last the
 removal from the landing folder. A rerun finds what is done and does the rest. A refused delivery is sealed
-for its steward before it is removed, so nothing is lost and nothing lies open. A folder leaves
+for its steward before it is removed, so nothing is lost and nothing lies open; only of what may not be stored
+in this country not even a sealed copy is kept. A folder leaves
 the landing folder in one rename, so no rerun ever meets half of one.
 """
 
@@ -38,6 +39,7 @@ from orchestration.scope.manifest import (
     read_envelope,
 )
 from orchestration.scope.normalization import register_normalizers
+from orchestration.scope.residency import RESIDENCY, require_in_region
 from orchestration.scope.source import EMPTY, MALFORMED, check_file
 from orchestration.stages import quarantine
 from orchestration.stages.arrived import Arrived, open_arrived
@@ -81,6 +83,8 @@ UNDECIDED = Reason(
     "Mend these rows and deliver the whole file again: reasons were {reasons}.",
 )
 
+# One is in the vault already, the other has to leave.
+_NOT_KEPT = (DUPLICATE, RESIDENCY)
 _FAULTS_OF_THE_HOUSE = (
     duckdb.OutOfMemoryException,
     duckdb.FatalException,
@@ -143,6 +147,7 @@ def refuse_unknown(
 
 def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     house, charter = run.house, run.charter
+    require_in_region(dataset, house.settings.region)
     envelope = read_envelope(folder)
     manifest = checked_manifest(house, charter, dataset, envelope)
     contribution = contribution_id(charter, dataset.id, manifest.content)
@@ -344,7 +349,7 @@ def _refuse(
         sizes = (each.max_bytes for each in run.charter.datasets if each.participant == participant)
         quarantine.require_keepable(folder, max(sizes, default=0))
         is_kept, subject = (
-            error.reason is not DUPLICATE,
+            error.reason not in _NOT_KEPT,
             quarantine.subject(collaboration, participant, folder),
         )
     except ContributionError as beyond:

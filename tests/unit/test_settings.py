@@ -83,3 +83,12 @@ def test_the_master_key_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(key_service_environment(load_settings())) == 3
     assert SECRET not in child.values()
     assert child["EXTRA"] == "1"
+
+
+@pytest.mark.parametrize("region", ["de", "DEU", "Germany", "D1"])
+def test_a_region_is_a_country_in_two_capital_letters(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.setenv("GLASSHOUSE_REGION", "DE")
+    assert load_settings().region == "DE"
+    monkeypatch.setenv("GLASSHOUSE_REGION", region)
+    with pytest.raises(ValidationError):
+        load_settings()

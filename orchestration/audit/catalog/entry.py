@@ -76,6 +76,7 @@ class DatasetEntry:
     licence_terms: str
     redistribution: bool
     period: tuple[str, str] | None
+    residency: tuple[str, ...] | None
     threshold: int
     kept_days: int
     unique_key: tuple[str, ...]
@@ -202,6 +203,7 @@ def _entry(
         licence_terms=dataset.license.terms,
         redistribution=dataset.license.redistribution,
         period=(str(dataset.period.start), str(dataset.period.end)) if dataset.period else None,
+        residency=dataset.residency,
         threshold=max(charter.output.aggregation_threshold, dataset.threshold or 0),
         kept_days=charter.retention.contributions_days,
         unique_key=dataset.unique_key,

@@ -20,7 +20,7 @@ CONTEXT = "http://www.w3.org/ns/odrl.jsonld"
 TERMS = "urn:glasshouse:odrl:"
 # Everything of the vocabulary that is used here; a test holds the output against it.
 ACTIONS = frozenset({"aggregate", "display", "use", "distribute", "delete", "obtainConsent", "reviewPolicy"})
-LEFT_OPERANDS = frozenset({"purpose", "dateTime", "elapsedTime"})
+LEFT_OPERANDS = frozenset({"purpose", "dateTime", "elapsedTime", "spatial"})
 OPERATORS = frozenset({"eq", "gteq", "lteq", "isAnyOf"})
 
 _Rule = dict[str, JsonValue]
@@ -80,6 +80,10 @@ def _permissions(
         "glasshouse:unitsPerCell", "gteq", charter.threshold_for(computation.template, [dataset.id])
     )
     template = _constraint("glasshouse:template", "eq", computation.template)
+    # ODRL's own term for where an action may happen, with countries as ISO 3166 writes them.
+    where = (
+        [_constraint("spatial", "isAnyOf", list[JsonValue](dataset.residency))] if dataset.residency else []
+    )
     before: list[JsonValue] = []
     if dataset.lawful_basis == "consent":
         before.append({"action": "obtainConsent"})
@@ -87,11 +91,11 @@ def _permissions(
         before.append({"action": "reviewPolicy", "glasshouse:decisionRight": right})
     for requester in computation.requesters:
         rule: _Rule = {**names.between(names.party(requester)), "action": "aggregate"}
-        rule["constraint"] = [for_purpose, template, ends]
+        rule["constraint"] = [for_purpose, template, ends, *where]
         yield {**rule, "duty": before} if before else rule
     for receiver in computation.receivers:
         rule = {**names.between(names.party(receiver)), "action": "display"}
-        yield {**rule, "constraint": [for_purpose, template, units, ends]}
+        yield {**rule, "constraint": [for_purpose, template, units, ends, *where]}
 
 
 def _prohibitions(charter: Charter, dataset: Dataset, names: _Names) -> Iterator[_Rule]:

@@ -6,6 +6,7 @@ not be here: layout (`processing_text`), legal judgement. What the charter does 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestration.audit.catalog.usage import computations_of, roles_of
@@ -59,12 +60,6 @@ class RecordOfProcessing:
     activities: tuple[Activity, ...]
 
 
-TRANSFERS = (
-    "None between houses: data is joined in one house, and only protected results are opened by recipients."
-    " The charter says nothing of countries; add where the house and the recipients are."
-)
-
-
 def record_of_processing(charter: Charter) -> RecordOfProcessing:
     """One activity for each purpose, in the order of the charter."""
     operators = [each for each in charter.members if "operator" in each.roles]
@@ -107,9 +102,29 @@ def _activity(charter: Charter, purpose: Purpose) -> Activity:
             f"releases {charter.retention.releases_days} days, opened for at most "
             f"{charter.access.release_valid_days} days",
         ),
-        transfers=TRANSFERS,
+        transfers=_transfers(charter, datasets, (*parties, *receivers)),
         safeguards=_safeguards(charter, datasets, [each.template for each in agreed]),
     )
+
+
+def _transfers(charter: Charter, datasets: list[Dataset], parties: Iterable[str]) -> str:
+    """What the charter says of countries, and what it does not. Source: art. 30 (1) (e)."""
+    said = ["None between houses: data is joined in one house, and only protected results are opened"]
+    named = [charter.participant(each) for each in dict.fromkeys(parties)]
+    countries: dict[str, list[str]] = {}
+    for each in named:
+        countries.setdefault(each.jurisdiction or "", []).append(each.name)
+    unsaid = countries.pop("", [])
+    said += [f"In {country}: {', '.join(names)}" for country, names in sorted(countries.items())]
+    bound = [each for each in datasets if each.residency]
+    said += [f"Stays in {', '.join(each.residency or ())}, results included: {each.id}" for each in bound]
+    if free := [each.id for each in datasets if not each.residency]:
+        said.append(f"Bound to no country: {', '.join(free)}")
+    if unsaid:
+        said.append(f"Where these are the charter does not say: {', '.join(unsaid)}")
+    if free:
+        said.append("Add where the house is")
+    return ". ".join(said) + "."
 
 
 def _categories(charter: Charter, dataset: Dataset, purpose: Purpose) -> list[DataCategory]:

@@ -119,6 +119,21 @@ def charter(**clauses: Any) -> Charter:
     return Charter.model_validate_json(canonical_json(document | clauses))
 
 
+def located(where: Mapping[str, str], stays: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Clauses in which organizations say where they are, and datasets where they stay."""
+    document: Any = charter().document
+    return {
+        "participants": [
+            each | ({"jurisdiction": where[each["id"]]} if each["id"] in where else {})
+            for each in document["participants"]
+        ],
+        "datasets": [
+            each | ({"residency": stays[each["id"]]} if each["id"] in stays else {})
+            for each in document["datasets"]
+        ],
+    }
+
+
 @dataclass
 class Facts:
     """Tables of one collaboration; every row gets the next number."""

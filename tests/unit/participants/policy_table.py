@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestration.audit import governance_tables as g
 from orchestration.audit import tables as t
-from tests.unit.participants.facts import NAME, START, Facts, charter, dataset
+from tests.unit.participants.facts import NAME, START, Facts, charter, dataset, located
 
 Setup = Callable[[Facts], object]
 ALLOWED = None
@@ -71,6 +71,10 @@ ATTESTED: Setup = _attested
 REVIEWED = {"review": "review-1", "keep": True}
 WHY = {"justification": "Monthly review."}
 ASKED = {"purpose": "insight"}
+READS_SALES = {**ASKED, "datasets": ("sales",)}
+READS_BOTH = {**ASKED, "datasets": ("sales", "health")}
+IN_FRANCE = {"brand": "FR", "shop": "US"}
+SALES_THERE = {"sales": ["DE", "FR"]}
 
 
 @dataclass(frozen=True)
@@ -314,6 +318,13 @@ ROWS = [
         "policy.not_attested",
         clauses={"datasets": [{**dataset("sales", "shop"), "onboarding": CHECKLIST}]},
     ),
+    Row("shop.steward", "withdraw_contribution", "sales"),
+    Row("shop.steward", "withdraw_contribution", "sales", setup=SUSPENDED),
+    Row("shop.analyst", "withdraw_contribution", "sales", "policy.no_role"),
+    Row("media.steward", "withdraw_contribution", "sales", "policy.not_own_organization"),
+    Row("shop.steward", "withdraw_people", "sales", setup=FROZEN),
+    Row("shop.steward", "withdraw_people", "sales", "policy.not_agreed", setup=FORMING),
+    Row("media.steward", "withdraw_people", "sales", "policy.not_own_organization"),
     # questions
     Row("brand.analyst", "submit_request", "overlap", facts={**ASKED, "datasets": ("sales",)}),
     Row("brand.owner", "submit_request", "overlap", facts=ASKED),
@@ -373,6 +384,79 @@ ROWS = [
         "policy.not_in_effect",
         ASKED,
         clauses={"effective_until": "2026-03-01"},
+    ),
+    # where data may be
+    Row(
+        "brand.analyst",
+        "submit_request",
+        "overlap",
+        facts=READS_SALES,
+        clauses=located(IN_FRANCE, SALES_THERE),
+    ),
+    Row(
+        "shop.analyst",
+        "submit_request",
+        "overlap",
+        "policy.jurisdiction",
+        READS_SALES,
+        clauses=located(IN_FRANCE, SALES_THERE),
+    ),
+    Row(
+        "brand.analyst",
+        "submit_request",
+        "overlap",
+        "policy.jurisdiction",
+        READS_SALES,
+        clauses=located({}, SALES_THERE),
+    ),
+    Row(
+        "brand.analyst",
+        "submit_request",
+        "overlap",
+        facts=READS_SALES,
+        clauses=located({}, {"health": ["DE"]}),
+    ),
+    Row(
+        "brand.analyst",
+        "submit_request",
+        "overlap",
+        "policy.jurisdiction",
+        READS_BOTH,
+        clauses=located(IN_FRANCE, {**SALES_THERE, "health": ["DE"]}),
+    ),
+    Row(
+        "brand.analyst",
+        "submit_request",
+        "overlap",
+        facts=READS_BOTH,
+        clauses=located(IN_FRANCE, {**SALES_THERE, "health": ["FR"]}),
+    ),
+    Row(
+        "brand.analyst",
+        "submit_request",
+        "overlap",
+        "policy.jurisdiction",
+        READS_BOTH,
+        clauses=located(IN_FRANCE, {"sales": ["FR"], "health": ["DE"]}),
+    ),
+    Row("brand.steward", "open_insight", "i-r-1", facts=WHY, clauses=located(IN_FRANCE, SALES_THERE)),
+    Row(
+        "brand.steward",
+        "open_insight",
+        "i-r-1",
+        "policy.jurisdiction",
+        WHY,
+        clauses=located({"brand": "US"}, SALES_THERE),
+    ),
+    Row(
+        "brand.steward", "open_insight", "i-r-1", "policy.jurisdiction", WHY, clauses=located({}, SALES_THERE)
+    ),
+    Row(
+        "brand.steward",
+        "open_insight",
+        "i-r-1",
+        facts=WHY,
+        clauses=located({"brand": "US"}, {"health": ["DE"]}),
     ),
     # insights
     Row("brand.steward", "open_insight", "i-r-1", facts=WHY),

@@ -15,8 +15,8 @@ from orchestration.participants.explanation import smallest_change
 from orchestration.participants.facts import case_of
 from orchestration.participants.policy import ask, decide
 from orchestration.participants.question import Question
-from tests.unit.participants.facts import NAME, START, Facts, charter, facts
-from tests.unit.participants.policy_table import ASKED, TERMS, WHY, world
+from tests.unit.participants.facts import NAME, START, Facts, charter, facts, located
+from tests.unit.participants.policy_table import ASKED, READS_SALES, SALES_THERE, TERMS, WHY, world
 
 Setup = Callable[[Facts], object]
 
@@ -130,6 +130,30 @@ ROWS = [
         "charter amended for a computation",
         Question("brand.analyst", "submit_request", "guesses", ASKED),
         "Amend the charter so that it names the computation guesses, with brand as a requester.",
+    ),
+    Row(
+        "somebody elsewhere asks",
+        Question("brand.analyst", "submit_request", "overlap", READS_SALES),
+        "shop.steward or shop.analyst can do it instead.",
+        clauses=located({"brand": "US", "shop": "DE"}, SALES_THERE),
+    ),
+    Row(
+        "data may be here too",
+        Question("brand.analyst", "submit_request", "overlap", READS_SALES),
+        "Amend the charter so that all data behind it may be in US too.",
+        clauses=located({"brand": "US", "shop": "US"}, SALES_THERE),
+    ),
+    Row(
+        "the charter says where",
+        Question("brand.steward", "open_insight", "i-r-1", WHY),
+        "Amend the charter so that it says where brand is: DE or FR.",
+        clauses=located({}, SALES_THERE),
+    ),
+    Row(
+        "a release keeps what it was made under",
+        Question("brand.steward", "open_insight", "i-r-1", WHY),
+        "Amend the charter so that all data behind it may be in US too, and ask the question again.",
+        clauses=located({"brand": "US"}, SALES_THERE),
     ),
     Row(
         "two changes",

@@ -51,6 +51,15 @@ def test_a_contract_holds_against_the_standard(charter: Charter, dataset: Datase
     assert "examples" not in json.dumps(document)
 
 
+def test_residency_travels_as_a_custom_property_and_comes_back() -> None:
+    bound = TINY.dataset("sales").model_copy(update={"residency": ("DE", "FR")})
+    contract = odcs.contract(TINY, bound)
+    said = {each.property: each.value for each in contract.customProperties or ()}
+    assert said["glasshouseResidency"] == ["DE", "FR"]
+    [found] = import_contract(odcs.as_yaml(contract).encode())
+    assert found.dataset == bound
+
+
 @pytest.mark.parametrize(("charter", "dataset"), EVERY, ids=IDS)
 def test_a_dataset_comes_back_whole(charter: Charter, dataset: Dataset) -> None:
     [found] = import_contract(odcs.as_yaml(odcs.contract(charter, dataset)).encode())

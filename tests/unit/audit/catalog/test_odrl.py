@@ -132,3 +132,17 @@ def test_a_licence_without_redistribution_prohibits_it() -> None:
         "brand_agency",
         "media_owner",
     }
+
+
+def test_residency_is_a_spatial_constraint_of_every_permission() -> None:
+    def change(value: Any) -> None:
+        for each in value["participants"]:
+            each["jurisdiction"] = "DE"
+        named(value["datasets"], "demographics")["residency"] = ["DE", "FR"]
+
+    charter = changed_grocery(change)
+    document: Any = odrl.agreement(charter, charter.dataset("demographics"))
+    spatial = {"leftOperand": "spatial", "operator": "isAnyOf", "rightOperand": ["DE", "FR"]}
+    assert document["permission"]
+    assert all(spatial in rule["constraint"] for rule in document["permission"])
+    assert "spatial" not in str(odrl.agreement(charter, charter.dataset("coupons")))

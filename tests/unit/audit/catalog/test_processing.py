@@ -74,3 +74,21 @@ def test_the_map_leads_every_column_from_its_party_to_its_receivers() -> None:
     assert stops["joint_segmentation"].receivers == GROCERY.computation("joint_segmentation").receivers
     assert stops["joint_segmentation"].threshold == 10
     assert not any(each.personal for each in ways["products"].columns)
+
+
+def test_countries_are_those_the_charter_names_and_what_it_leaves_out_is_said() -> None:
+    assert activity("customer_insight").transfers.endswith("Add where the house is.")
+    assert "does not say: Retailer, " in activity("customer_insight").transfers
+
+    def located(value: Any) -> None:
+        for each, country in zip(value["participants"], ("DE", "FR", "DE", "US"), strict=False):
+            each["jurisdiction"] = country
+        for each in value["datasets"]:
+            each["residency"] = ["DE", "FR"] if each["id"] == "transactions" else ["DE"]
+
+    charter = changed_grocery(located)
+    for found in record_of_processing(charter).activities:
+        assert "In DE: Retailer" in found.transfers
+        assert "does not say" not in found.transfers
+        assert "Add where" not in found.transfers
+    assert "Stays in DE, FR, results included: transactions" in found.transfers

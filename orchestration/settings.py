@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     )
     duckdb_memory: str = Field(default="1500MB", description="Memory limit of one DuckDB connection.")
     duckdb_threads: int | None = Field(default=None, ge=1, description="Threads of one DuckDB connection.")
+    intake_seconds: float = Field(
+        default=3600, gt=0, description="Longest that one delivery may be read before it is refused."
+    )
     room_wait_seconds: float = Field(
         default=600, gt=0, description="How long a step waits for the room's single writer."
     )

@@ -7,6 +7,7 @@ extension, and no way to lift the limits again (`lock_configuration`).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,37 @@ def confine(
     connection.execute(f"SET allowed_directories = {_quote_list(folders)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+_INTERRUPT_SECONDS = 0.05
+
+
+class Clock:
+    """Whether the time of a `time_limit` is over."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+
+@contextmanager
+def time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Clock]:
+    """Interrupt what runs on the connection when the time is over; it then raises `InterruptException`."""
+    clock, done = Clock(), threading.Event()
+
+    def watch() -> None:
+        if done.wait(seconds):
+            return
+        clock.is_over = True
+        while not done.wait(_INTERRUPT_SECONDS):  # again: between two statements there is nothing to stop
+            connection.interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield clock
+    finally:
+        done.set()
+        watcher.join()
 
 
 def quote_text(text: str) -> str:

@@ -9,6 +9,7 @@ the landing folder in one rename, so no rerun ever meets half of one.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from orchestration.audit.log import LoggedEvent
 from orchestration.audit.stage_events import ContributionAccepted, ContributionRefused
 from orchestration.charter.model import Charter, Dataset
 from orchestration.digests import digest_file
-from orchestration.engine.duck import confine, connect
+from orchestration.engine.duck import confine, connect, time_limit
 from orchestration.engine.scratch import scratch
 from orchestration.errors import ContributionError, Reason, ReceiptError, is_storage_full
 from orchestration.house import OPERATOR, House
@@ -76,6 +77,11 @@ DESTROYED = Reason(
     "contribution.destroyed",
     "This very file was accepted before and destroyed under this charter; it does not come back.",
     "Deliver other data, or agree on a new version of the charter first.",
+)
+TOO_SLOW = Reason(
+    "contribution.too_slow",
+    "Reading the file took longer than the {seconds:,.0f} seconds this house gives a delivery.",
+    "Deliver it as Parquet, or in parts; or ask the operator for more time (GLASSHOUSE_INTAKE_SECONDS).",
 )
 UNDECIDED = Reason(
     "contribution.decisions_unclear",
@@ -161,9 +167,12 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
         return house.log.event(done.seq)
     writer = house.vault.writer(contribution)
     temporary = house.settings.root / "tmp"
-    with connect(house.settings) as connection, scratch(temporary) as unsealed:
+    with ExitStack() as stack:
+        connection = stack.enter_context(connect(house.settings))
+        unsealed = stack.enter_context(scratch(temporary))
         register_normalizers(connection)
         confine(connection, files=[file], folders=[house.vault.folder, temporary])
+        clock = stack.enter_context(time_limit(connection, house.settings.intake_seconds))
         try:
             arrived = open_arrived(house, charter, dataset, manifest, file, connection, unsealed)
             intake = arrived.intake
@@ -180,9 +189,13 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
             )
             rejected |= {"withdrawn": withdrawn} if withdrawn else {}
         except duckdb.Error as error:
+            if clock.is_over and isinstance(error, duckdb.InterruptException):
+                raise _too_slow(house) from None
             if is_storage_full(error) or isinstance(error, _FAULTS_OF_THE_HOUSE):
                 raise
             raise ContributionError(MALFORMED, format=manifest.format.upper()) from None
+    if clock.is_over:
+        raise _too_slow(house)
     if kept + sum(rejected.values()) != rows:  # a reader that skips what it cannot read
         raise ContributionError(MALFORMED, format=manifest.format.upper())
     if kept == 0:
@@ -215,6 +228,10 @@ def _accept(run: Recording, dataset: Dataset, folder: Path) -> LoggedEvent:
     )
     quarantine.remove(folder)
     return event
+
+
+def _too_slow(house: House) -> ContributionError:
+    return ContributionError(TOO_SLOW, seconds=house.settings.intake_seconds)
 
 
 def checked_manifest(house: House, charter: Charter, dataset: Dataset, envelope: dict[str, Any]) -> Manifest:

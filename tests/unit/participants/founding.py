@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.governance_events import (
     CharterProposed,
@@ -26,7 +28,7 @@ from orchestration.audit.governance_events import (
 from orchestration.audit.log import AuditLog, LoggedEvent
 from orchestration.audit.stage_events import RequestSubmitted
 from orchestration.audit.statement import sign
-from orchestration.audit.vocabulary import Payload
+from orchestration.audit.vocabulary import Payload, timestamp
 from orchestration.charter.loader import parse_charter
 from orchestration.charter.model import Charter
 from orchestration.digests import canonical_json, digest_json
@@ -266,3 +268,15 @@ def read_terms(trio: Trio, member: str) -> None:
     terms = trio.charter.terms_digest
     assert terms is not None
     trio.act(member, member, TermsAcknowledged(terms=terms))
+
+
+def shelve(trio: Trio, release: str, receivers: str) -> None:
+    """A release and its request in the tables; how one comes about is `test_handovers`' business."""
+    question = {"collaboration": TINY, "template": "joint_segmentation", "purpose": "insight", "seq": 0}
+    asked = {"requester": "shop.analyst", "participant": "shop", "status": "released", "updated_seq": 0}
+    asked |= {"parameters": "{}", "datasets": '["people"]', "charter_digest": trio.charter.digest}
+    until = timestamp(trio.at + timedelta(days=30))
+    shelved = {"release": release, "receivers": receivers, "expires_at": until, "recalled": False}
+    with trio.log.write() as connection:
+        connection.execute(insert(t.requests).values(question | asked | {"request": f"r-{release}"}))
+        connection.execute(insert(t.releases).values(question | shelved | {"request": f"r-{release}"}))

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 
 from orchestration.audit import governance_events as e
-from orchestration.audit import tables as t
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.projections import AlreadyRecordedError
 from orchestration.audit.stage_events import OutputAccessed
 from orchestration.audit.statement import sign
-from orchestration.audit.vocabulary import timestamp
 from orchestration.charter.model import Charter
 from orchestration.digests import canonical_json
 from orchestration.participants import enrollment
@@ -33,6 +30,7 @@ from tests.unit.participants.founding import (
     read_terms,
     refused,
     refused_event,
+    shelve,
 )
 
 # --- charters
@@ -633,20 +631,7 @@ def test_a_request_waits_for_whom_the_charter_says(trio: Trio) -> None:
 
 
 def release(trio: Trio) -> None:
-    """A release in the tables; how one comes about is `test_handovers`' business."""
-    row = {
-        "release": "x-1",
-        "collaboration": TINY,
-        "request": "r-1",
-        "template": "joint_segmentation",
-        "purpose": "insight",
-        "receivers": '["shop","panel"]',
-        "expires_at": timestamp(START + timedelta(days=30)),
-        "recalled": False,
-        "seq": 0,
-    }
-    with trio.log.write() as connection:
-        connection.execute(insert(t.releases).values(row))
+    shelve(trio, "x-1", '["shop","panel"]')
 
 
 def test_an_opening_shows_no_more_than_agreed_and_only_to_the_signer(trio: Trio) -> None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
 
 from orchestration.audit import governance_events as e
-from orchestration.audit import tables as t
 from orchestration.audit.events import Event
 from orchestration.audit.log import require_act
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.replay import replay
 from orchestration.audit.stage_events import OutputAccessed
 from orchestration.audit.statement import statement_id
-from orchestration.audit.vocabulary import Detail, timestamp
+from orchestration.audit.vocabulary import Detail
 from orchestration.errors import GlasshouseError
 from orchestration.participants import emergencies, guard
-from tests.unit.participants.founding import EVIDENCE, TINY, Trio, read_terms, refused, refused_event
+from tests.unit.participants.founding import EVIDENCE, TINY, Trio, read_terms, refused, refused_event, shelve
 
 EXECUTIVE = "panel.executive"
 FREEZE = e.CollaborationFrozen()
@@ -26,19 +24,7 @@ FREEZE = e.CollaborationFrozen()
 
 def lend_and_release(trio: Trio) -> None:
     """An executive, who sees summaries, was lent the role of an analyst; a release waits in the tables."""
-    row = {
-        "release": "i-1",
-        "collaboration": TINY,
-        "request": "r-1",
-        "template": "joint_segmentation",
-        "purpose": "insight",
-        "receivers": '["panel"]',
-        "expires_at": timestamp(trio.at + timedelta(days=30)),
-        "recalled": False,
-        "seq": 0,
-    }
-    with trio.log.write() as connection:
-        connection.execute(insert(t.releases).values(row))
+    shelve(trio, "i-1", '["panel"]')
     until = trio.at + timedelta(hours=1)
     lent = e.EmergencyOpened(grant="fire", member=EXECUTIVE, role="analyst", expires_at=until)
     trio.act("panel.steward", "fire", lent)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
 from open_data_contract_standard.model import OpenDataContractStandard
@@ -35,7 +36,6 @@ UNREADABLE = Reason(
 _TYPES = {logical: own for own, logical in LOGICAL_TYPES.items()}
 _TO_BE_CLASSIFIED = "free_text"
 _NEEDED = [name for name, each in Dataset.model_fields.items() if each.is_required()]
-_BOUNDS = ("minimum", "maximum", "low", "high", "from", "until")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WHOLE = re.compile(r"-?\d{1,18}")
 _NUMBER = re.compile(r"-?\d{1,18}\.\d{1,6}")
@@ -202,13 +202,36 @@ def _foreign(given: Mapping[str, Any], path: str) -> Iterator[str]:
             yield f"{path}.customProperties.{name}".lstrip(".")
 
 
+@cache
+def _number_names() -> frozenset[str]:
+    """Names of clauses that hold numbers or dates, which the canonical form spells as text."""
+    found: set[str] = set()
+
+    def walk(node: Any, name: str = "") -> None:
+        if isinstance(node, list):
+            for each in node:
+                walk(each, name)
+        elif isinstance(node, dict):
+            if node.get("type") == "number" or node.get("format") == "date":
+                found.add(name)
+            for key, each in node.items():
+                if key in ("properties", "$defs"):
+                    for inner, schema in each.items():
+                        walk(schema, inner)
+                elif key in ("anyOf", "allOf", "oneOf", "items", "prefixItems"):
+                    walk(each, name)
+
+    walk(Dataset.model_json_schema(by_alias=True))
+    return frozenset(found)
+
+
 def _plain(value: Any, key: str = "") -> Any:
     """Values as a charter writes them: bounds are dates or numbers without quotes."""
     if isinstance(value, dict):
         return {name: _plain(each, name) for name, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if key in _BOUNDS and isinstance(value, str):
+        return [_plain(each, key) for each in value]
+    if key in _number_names() and isinstance(value, str):
         if _DATE.fullmatch(value):
             return date.fromisoformat(value)
         return int(value) if _WHOLE.fullmatch(value) else float(value) if _NUMBER.fullmatch(value) else value

@@ -292,6 +292,7 @@ ROWS = [
             Row("media.steward", verb, "sales", "policy.not_own_organization"),
             Row("shop.analyst", verb, "sales", "policy.no_role"),
             Row("shop.steward", verb, "gossip", "policy.unknown_subject"),
+            Row("shop.steward", verb, "sales", "policy.not_agreed", setup=FORMING),
             Row("shop.steward", verb, "sales", "policy.closed", setup=CLOSED),
         )
     ),
@@ -318,13 +319,6 @@ ROWS = [
         "policy.not_attested",
         clauses={"datasets": [{**dataset("sales", "shop"), "onboarding": CHECKLIST}]},
     ),
-    Row("shop.steward", "withdraw_contribution", "sales"),
-    Row("shop.steward", "withdraw_contribution", "sales", setup=SUSPENDED),
-    Row("shop.analyst", "withdraw_contribution", "sales", "policy.no_role"),
-    Row("media.steward", "withdraw_contribution", "sales", "policy.not_own_organization"),
-    Row("shop.steward", "withdraw_people", "sales", setup=FROZEN),
-    Row("shop.steward", "withdraw_people", "sales", "policy.not_agreed", setup=FORMING),
-    Row("media.steward", "withdraw_people", "sales", "policy.not_own_organization"),
     # questions
     Row("brand.analyst", "submit_request", "overlap", facts={**ASKED, "datasets": ("sales",)}),
     Row("brand.owner", "submit_request", "overlap", facts=ASKED),

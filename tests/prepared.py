@@ -31,7 +31,7 @@ DECLARED = Declared(
 
 def invitation(house: House, collaboration: str, member: str) -> dict[str, Any]:
     """As `glasshouse room invite` makes it."""
-    return inviting.invitation(house, house.charter(collaboration), member)
+    return inviting.invitation(house, house.charter(collaboration), member)[0]
 
 
 def package(

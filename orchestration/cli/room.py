@@ -16,7 +16,6 @@ from orchestration.cli.options import CollaborationOption, chosen_charter
 from orchestration.cli.signing_options import show_recorded
 from orchestration.errors import ConfigError, Reason
 from orchestration.house import House
-from orchestration.participants.invitation import shared_key_id
 from orchestration.settings import load_settings
 from orchestration.stages.inviting import invitation
 
@@ -46,8 +45,7 @@ def invite(
     file = to or Path(f"{member}.invitation.json")
     with House.opened(load_settings()) as house:
         charter = chosen_charter(house, collaboration)
-        envelope = invitation(house, charter, member)
-        key_id = shared_key_id(house.pseudonym_key(charter.collaboration))
+        envelope, key_id = invitation(house, charter, member)
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as target:

@@ -12,8 +12,8 @@ from orchestration.participants.invitation import invite, require_invitable, sha
 from orchestration.participants.state import participant_of
 
 
-def invitation(house: House, charter: Charter, member: str) -> dict[str, Any]:
-    """The signed file for this member, as a JSON object.
+def invitation(house: House, charter: Charter, member: str) -> tuple[dict[str, Any], str]:
+    """The signed file for this member, as a JSON object, and the name of the key in it.
 
     Raises: PolicyDeniedError (`room.not_invited`), and as `standing.require_running` does.
     """
@@ -30,7 +30,7 @@ def invitation(house: House, charter: Charter, member: str) -> dict[str, Any]:
             payload=CollaborationKeyShared(key_id=shared_key_id(shared_key)),
         )
     )
-    return invite(
+    envelope = invite(
         charter,
         member,
         public_key,
@@ -39,3 +39,4 @@ def invitation(house: House, charter: Charter, member: str) -> dict[str, Any]:
         house=house.operator,
         created=created,
     )
+    return envelope, shared_key_id(shared_key)

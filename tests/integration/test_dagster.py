@@ -128,7 +128,7 @@ def test_the_code_location_loads(daemon: Daemon, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delitem(sys.modules, "orchestration.definitions", raising=False)
     module = importlib.import_module("orchestration.definitions")
     dg.Definitions.validate_loadable(module.defs)
-    assert len(module.defs.resolve_asset_graph().get_all_asset_keys()) == 3 * 2 + 10 + 2 * 3
+    assert len(module.defs.resolve_asset_graph().get_all_asset_keys()) == 3 * 2 + 16 + 2 * 3
     monkeypatch.delitem(sys.modules, "orchestration.definitions")
 
 

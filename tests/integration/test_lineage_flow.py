@@ -182,7 +182,7 @@ def test_nothing_hangs_loose(graph: LineageGraph) -> None:
     made = {target for _, target in graph.table_edges}
     used = {source for source, _ in graph.table_edges}
     loose = {table.name for table in graph.tables if table.layer != "contribution" and table.id not in made}
-    empty = ("placement", "session", "subscription", "opportunity", "signal", "aggregate")
+    empty = ("placement", "consent", "session", "subscription", "opportunity", "signal", "aggregate")
     assert loose == {f"admitted.{entity}" for entity in empty}  # views of what nobody gave here
     assert {table.name for table in graph.tables if table.layer == "contribution"} == {
         graph.table(source).name for source in used if graph.table(source).layer == "contribution"

@@ -15,18 +15,34 @@ PACKAGE = PROJECT_ROOT / "orchestration"
 
 # What a house hands out → who may ask for it. Nothing of it is for `defs/`, `portal/` or `cli/`.
 ACCESS = {
-    "vault": ("house.py", "stages/intake.py", "stages/deidentify.py", "stages/destruction.py"),
-    "writer": ("stages/intake.py",),
-    "reader": ("stages/deidentify.py",),
-    "discard": ("stages/intake.py", "stages/destruction.py"),
-    "pseudonym_key": ("stages/deidentify.py",),
-    "package_identity": ("house.py",),  # and intake, once packages arrive
+    "vault": (
+        *("house.py", "stages/intake.py", "stages/deidentify.py", "stages/destruction.py"),
+        # People who were taken out: their lists are read at intake too, and checked before one is recorded.
+        *(
+            "stages/withdrawal.py",
+            "stages/taken_out.py",
+            "stages/governance.py",
+            "stages/repseudonymizing.py",
+        ),
+    ),
+    "writer": ("stages/intake.py", "stages/withdrawal.py"),
+    "reader": (
+        *("stages/deidentify.py", "stages/withdrawal.py", "stages/taken_out.py", "stages/governance.py"),
+    ),
+    "discard": ("stages/intake.py", "stages/destruction.py", "stages/withdrawal.py"),
+    "pseudonym_key": (
+        *("stages/deidentify.py", "stages/arrived.py", "stages/inviting.py"),
+        *("stages/withdrawal.py", "stages/taken_out.py"),
+    ),
+    "blinding_key": ("stages/deidentify.py",),
+    "renew_blinding_key": ("stages/repseudonymizing.py",),
+    "package_identity": ("house.py", "stages/arrived.py"),
     "shred_keys": ("stages/destruction.py",),
     "login_key": ("stages/login.py",),
 }
 # The whole key store: where handles are made, and where all of it is shown or rotated.
 WHOLE_STORE = {
-    "house.py": {"create", "destroy", "secret"},
+    "house.py": {"create", "destroy", "renew", "secret"},
     "stages/key_rotation.py": {"forget", "kinds", "rotate"},
     "cli/keyring.py": {"kinds", "service", "versions", "wrapped_by"},
 }
@@ -56,7 +72,7 @@ def is_of_a_house(node: ast.expr) -> bool:
 @pytest.mark.parametrize("handle", [each for each in ACCESS if each not in ("writer", "reader", "discard")])
 def test_only_who_needs_a_key_asks_the_house_for_it(handle: str) -> None:
     users = {file for file, node in attributes() if node.attr == handle and is_of_a_house(node.value)}
-    assert users or handle == "package_identity"
+    assert users
     assert not {user for user in users if not user.startswith(ACCESS[handle])}
 
 

@@ -229,6 +229,7 @@ def test_a_forged_projection_opens_nothing(fresh: TinyHouse) -> None:
         )
         connection.exec_driver_sql(
             "INSERT INTO receipts"
+            " (receipt_id, collaboration, stage, subject, charter_digest, inputs, revoked, seq)"
             " SELECT 'f' || substr(receipt_id, 2), collaboration, 'gate', subject, charter_digest, inputs,"
             " 0, seq FROM receipts WHERE stage = 'deidentified'"
         )

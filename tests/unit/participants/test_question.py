@@ -12,6 +12,7 @@ from orchestration.audit.events import PAYLOADS, Event
 from orchestration.audit.portal_events import LoginChanged
 from orchestration.audit.stage_events import OutputAccessed, RequestSubmitted
 from orchestration.audit.vocabulary import Payload, Signed
+from orchestration.audit.withdrawal_events import ContributionWithdrawn, PeopleWithdrawn
 from orchestration.participants.permissions import ACTIONS
 from orchestration.participants.question import question_of
 
@@ -88,6 +89,18 @@ ACTS: list[tuple[Payload, str, str, dict[str, object]]] = [
         "open_insight",
         "i-1",
         {"justification": "because"},
+    ),
+    (
+        ContributionWithdrawn(contribution="sales-1", dataset="sales", reason="error"),
+        "withdraw_contribution",
+        "sales",
+        {},
+    ),
+    (
+        PeopleWithdrawn(dataset="sales", reason="objection", list_digest="sha256:" + 64 * "0"),
+        "withdraw_people",
+        "sales",
+        {},
     ),
 ]
 

@@ -33,7 +33,7 @@ def names(graph: LineageGraph) -> set[str]:
 
 def test_by_default_everything_is_shown(graph: LineageGraph) -> None:
     assert cut(graph, EVERYTHING).as_rows() == graph.as_rows()
-    assert len(graph.tables) == 53
+    assert len(graph.tables) == 55
 
 
 def test_an_insight_shows_only_what_it_is_made_from(graph: LineageGraph) -> None:

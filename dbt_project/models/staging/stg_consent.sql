@@ -1,0 +1,5 @@
+select
+    unit,
+    granted,
+    decided_on
+from {{ source('admitted', 'consent') }}

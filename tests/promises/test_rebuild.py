@@ -9,7 +9,8 @@ from sqlalchemy import select
 from orchestration.audit.tables import PROJECTIONS
 from orchestration.audit.verify import verify_log
 from orchestration.stages import refresh
-from tests.support import TinyHouse
+from orchestration.stages.withdrawal import withdraw_people
+from tests.support import TinyHouse, household
 
 
 def shown(tiny: TinyHouse) -> dict[str, list[tuple[Any, ...]]]:
@@ -22,6 +23,18 @@ def shown(tiny: TinyHouse) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_rebuilding_after_a_full_run_changes_nothing(finished: TinyHouse) -> None:
+    people = finished.root.parent / "people.csv"
+    people.write_text(f"household_id\n{household(1)}\n")
+    withdraw_people(
+        finished.house,
+        finished.charter,
+        finished.dataset("people"),
+        people,
+        signer="panel.steward",
+        key=finished.key("panel.steward"),
+        reason="objection",
+        justification="Asked for it.",
+    )
     before = shown(finished)
     assert all(before.values()), "an empty table proves nothing"
     root, size = finished.house.log.root(), finished.house.log.size

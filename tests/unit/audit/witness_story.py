@@ -18,6 +18,7 @@ from orchestration.audit.log import AuditLog, LoggedEvent
 from orchestration.audit.stage_events import OutputAccessed
 from orchestration.audit.tile_reader import Folder
 from orchestration.audit.vocabulary import Payload, now
+from orchestration.audit.withdrawal_events import PeopleWithdrawn
 from orchestration.audit.witness import Observation
 from orchestration.charter import Charter, load_charter
 from orchestration.digests import digest_bytes
@@ -116,6 +117,10 @@ class Room:
         evidence = {"check": digest_bytes(b"evidence")}
         attested = g.DatasetAttested(dataset="transactions", evidence=evidence, expires_at=now())
         self.act("transactions", attested)
+        people = PeopleWithdrawn(
+            dataset="transactions", reason="objection", list_digest=digest_bytes(b"people")
+        )
+        self.act("people-20260101-0123abcd", people)
         self.say("retailer.steward", g.EmergencyUsed(grant="g1", member="a", action="any", act="any"))
         self.act("retailer.steward", g.TermsAcknowledged(terms=digest_bytes(b"terms")))
 

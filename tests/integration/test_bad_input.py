@@ -258,17 +258,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_takes_too_long_is_refused_and_sealed(tmp_path: Path) -> None:
-    tiny = make_house(tmp_path, intake_seconds=1e-4)
-    delivery = tiny.deliver("sales")
-    with pytest.raises(ContributionError, match=r"^contribution\.too_slow: "):
-        tiny.accept("sales", delivery)
-    (refused,) = tiny.payloads("contribution.refused")
-    assert refused.code == "contribution.too_slow"  # type: ignore[attr-defined]
-    assert not list(tiny.landing("shop").iterdir())
-    tiny.house.log.close()
-
-
 def test_a_bad_delivery_is_refused_on_record_and_sealed(case: str, house: TinyHouse, tmp_path: Path) -> None:
     code, deliver = REFUSED[case]
     name = deliver(house, tmp_path)
@@ -557,3 +546,14 @@ def test_the_log_verifies_and_lineage_has_no_value_after_all_this(house: TinyHou
     assert CANARY not in said
     assert household(1) not in said
     assert product_rows()[0]["department"] not in said
+
+
+def test_a_file_that_takes_too_long_is_refused_and_sealed(tmp_path: Path) -> None:
+    tiny = make_house(tmp_path, intake_seconds=1e-4)
+    delivery = tiny.deliver("sales")
+    with pytest.raises(ContributionError, match=r"^contribution\.too_slow: "):
+        tiny.accept("sales", delivery)
+    (refused,) = tiny.payloads("contribution.refused")
+    assert refused.code == "contribution.too_slow"  # type: ignore[attr-defined]
+    assert not list(tiny.landing("shop").iterdir())
+    tiny.house.log.close()
